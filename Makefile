@@ -1,0 +1,136 @@
+# cesid. `make` builds build/cesid; `make check` runs unit tests and lints that need no network;
+# scripts/check runs everything. Variables: CC, SANITIZE (address,undefined or thread), BUILD,
+# DESTDIR, PREFIX, V=1 to see commands.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+SANITIZE ?=
+V ?=
+
+comma := ,
+ifeq ($(SANITIZE),)
+BUILD ?= build
+else
+BUILD ?= build/$(subst $(comma),-,$(SANITIZE))
+endif
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$@)')
+
+VERSION := $(shell cat VERSION)
+GIT_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+
+PACKAGES := libcurl libxml-2.0 libcjson libconfig sqlite3 libcrypto libxcrypt
+# CivetWeb has no .pc file.
+LIBS := -lcivetweb $(shell pkg-config --libs $(PACKAGES)) -lpthread -lm
+PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes \
+            -Wmissing-prototypes -Wvla -Wundef -Werror
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -I$(BUILD)/gen $(PACKAGE_CFLAGS)
+CFLAGS ?= -O2 -g
+BASE_CFLAGS := -std=gnu17 $(WARNINGS) -fno-omit-frame-pointer -fno-common -pthread
+
+ifeq ($(SANITIZE),)
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fPIE -D_FORTIFY_SOURCE=2
+LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+else
+BASE_CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -DCESID_DEBUG -fPIE
+LDHARDEN := -fsanitize=$(SANITIZE) -pie
+endif
+ifdef DEBUG
+BASE_CFLAGS += -DCESID_DEBUG
+endif
+
+ALL_CFLAGS = $(CPPFLAGS) $(CFLAGS) $(BASE_CFLAGS) $(HARDEN)
+ALL_LDFLAGS = $(LDFLAGS) $(LDHARDEN) -pthread
+
+# The rooms, lowest layer first. scripts/check-layers reads this line.
+LAYERS := base core io domain service http
+ROOM_SOURCES := $(foreach layer,$(LAYERS),$(wildcard src/$(layer)/*.c))
+ROOM_OBJECTS := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(ROOM_SOURCES))
+MAIN_OBJECTS := $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/*.c))
+ASSETS_OBJECT := $(BUILD)/obj/gen/assets.o
+
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
+
+.PHONY: all check unit programs dashboard install uninstall clean distclean fuzz bench compile-commands
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/cesid
+
+programs: all $(UNIT_TESTS)
+
+$(BUILD)/libcesid.a: $(ROOM_OBJECTS)
+	$(call say,AR)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/cesid: $(MAIN_OBJECTS) $(BUILD)/libcesid.a $(ASSETS_OBJECT)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(MAIN_OBJECTS) $(ASSETS_OBJECT) $(BUILD)/libcesid.a $(LIBS)
+
+$(BUILD)/obj/%.o: src/%.c | $(BUILD)/gen/version.h
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Rewritten only when it changes, so that a commit alone rebuilds two files at most.
+$(BUILD)/gen/version.h: FORCE
+	@mkdir -p $(@D)
+	@printf '#define CESID_VERSION "%s"\n#define CESID_REVISION "%s"\n' \
+	    '$(VERSION)' '$(or $(GIT_REVISION),release)' > $@.new
+	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
+FORCE:
+
+# The dashboard: one bundle, hashed names, compressed, as C arrays (see src/dashboard/build.mjs).
+DASHBOARD_SOURCES := $(shell find src/dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
+$(BUILD)/gen/assets.c: $(DASHBOARD_SOURCES) package-lock.json | node_modules/.package-lock.json
+	$(call say,BUNDLE)
+	@mkdir -p $(@D)
+	$(Q)node src/dashboard/build.mjs $@
+
+node_modules/.package-lock.json: package-lock.json
+	$(call say,NPM)
+	$(Q)npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+dashboard: $(BUILD)/gen/assets.c
+
+# Unit tests: one program a file, against all rooms but main.
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libcesid.a
+	$(call say,TEST)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< \
+	    $(BUILD)/libcesid.a $(LIBS) -lcmocka
+
+unit: $(UNIT_TESTS)
+	$(Q)scripts/run-unit $(BUILD)/unit
+
+check: unit
+	$(Q)scripts/check-layers $(BUILD)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man5 \
+	    $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(BUILD)/cesid $(DESTDIR)$(PREFIX)/sbin/cesid
+	install -m 644 man/cesid.8 $(DESTDIR)$(PREFIX)/share/man/man8/cesid.8
+	install -m 644 man/cesid.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/cesid.conf.5
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/cesid $(DESTDIR)$(PREFIX)/share/man/man8/cesid.8 \
+	    $(DESTDIR)$(PREFIX)/share/man/man5/cesid.conf.5
+
+clean:
+	rm -rf $(BUILD)
+
+distclean: clean
+	rm -rf build node_modules
+
+-include $(shell find $(BUILD)/obj $(BUILD)/unit -name '*.d' 2>/dev/null)
