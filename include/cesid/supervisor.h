@@ -1,0 +1,122 @@
+/*
+ * supervisord's interface in words of the domain: builds requests, parses answers, names faults.
+ * Two ways to call: supervisor_submit for state machines (callback on the loop thread), and
+ * supervisor_call for threads that serve a request and may wait (it returns at the deadline at the
+ * latest, or when `cancelled` says so). Facts: supervisor/rpcinterface.py 4.2.5, LAB.md.
+ */
+#ifndef CESID_SUPERVISOR_H
+#define CESID_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cesid/rpc.h"
+#include "cesid/xmlrpc.h"
+
+/* supervisor/xmlrpc.py: Faults */
+enum supervisor_fault {
+    FAULT_UNKNOWN_METHOD = 1,
+    FAULT_INCORRECT_PARAMETERS = 2,
+    FAULT_BAD_ARGUMENTS = 3,
+    FAULT_SIGNATURE_UNSUPPORTED = 4,
+    FAULT_SHUTDOWN_STATE = 6,
+    FAULT_BAD_NAME = 10,
+    FAULT_BAD_SIGNAL = 11,
+    FAULT_NO_FILE = 20,
+    FAULT_NOT_EXECUTABLE = 21,
+    FAULT_FAILED = 30,
+    FAULT_ABNORMAL_TERMINATION = 40,
+    FAULT_SPAWN_ERROR = 50,
+    FAULT_ALREADY_STARTED = 60,
+    FAULT_NOT_RUNNING = 70,
+    FAULT_SUCCESS = 80,
+    FAULT_ALREADY_ADDED = 90,
+    FAULT_STILL_RUNNING = 91,
+    FAULT_CANT_REREAD = 92
+};
+const char *supervisor_fault_name(int64_t code); /* "BAD_NAME"; "UNKNOWN" for others */
+
+/* supervisor/states.py: ProcessStates */
+enum process_state {
+    PROCESS_STOPPED = 0,
+    PROCESS_STARTING = 10,
+    PROCESS_RUNNING = 20,
+    PROCESS_BACKOFF = 30,
+    PROCESS_STOPPING = 40,
+    PROCESS_EXITED = 100,
+    PROCESS_FATAL = 200,
+    PROCESS_UNKNOWN = 1000
+};
+const char *process_state_name(int code); /* "RUNNING"; anything else "UNKNOWN" */
+bool process_state_parse(const char *name, int *code);
+
+/* One element of getAllProcessInfo, borrowed from the answer that it was read from. */
+struct supervisor_process {
+    const char *group, *name;
+    const char *description, *spawn_error; /* "" when none */
+    const char *stdout_log, *stderr_log;
+    int64_t start, stop, now; /* seconds since 1970 by the node's clock; 0: never */
+    int64_t pid;
+    int statecode;
+    int exit_status;
+};
+
+/* What came of a call. error 0: answer.value is there. NODE_FAULT: answer.fault_*. Else the
+ * transport's error and cause. detail is a sentence for the problem answer. */
+struct supervisor_result {
+    int error;
+    enum rpc_cause cause;
+    struct xmlrpc_answer answer;
+    double duration;
+    char detail[256];
+};
+void supervisor_result_free(struct supervisor_result *result);
+
+/* Method and arguments: build with supervisor_request, then add arguments with xmlrpc_add_*. */
+struct supervisor_call {
+    struct strbuf body;
+    size_t answer_max;
+    size_t values_max;
+    bool deferred; /* set for start, stop and group methods: see rpc.h */
+    int64_t deadline;
+    double connect_timeout;
+    const char *request_id;
+};
+void supervisor_call_init(struct supervisor_call *call, const char *method,
+                          const struct config *config, double timeout /* seconds from now */);
+void supervisor_call_destroy(struct supervisor_call *call);
+
+/* done runs on the loop thread and borrows result (it may steal answer by zeroing it). */
+int supervisor_submit(struct rpc_endpoint *endpoint, struct supervisor_call *call,
+                      void (*done)(void *argument, struct supervisor_result *result),
+                      void *argument, struct rpc_call **handle) CESID_WARN_UNUSED;
+
+/* Waits for the end. cancelled may be NULL; it is asked about every 100 ms. Returns
+ * result->error. Free the result in every case. No lock may be held. */
+int supervisor_wait(struct rpc_endpoint *endpoint, struct supervisor_call *call,
+                    bool (*cancelled)(void *argument), void *argument,
+                    struct supervisor_result *result);
+
+/* Reads the i-th process of a getAllProcessInfo or getProcessInfo struct. False: not a process
+ * (members missing, of wrong types, a name empty or longer than 255 bytes, out of range). */
+bool supervisor_read_process(const struct xmlrpc_value *value, struct supervisor_process *process);
+
+/* A part of a log, read in pieces that supervisord can answer: it fails on bytes that are not
+ * UTF-8 and on cuts inside a character, so the reader narrows until it finds what can be read and
+ * puts U+FFFD for what cannot. */
+struct supervisor_log {
+    struct strbuf data; /* valid UTF-8 */
+    int64_t offset;     /* where data starts, bytes */
+    int64_t next;       /* where to go on */
+    int64_t size;       /* of the log when it was asked */
+    bool truncated;     /* the deadline or the limit of calls cut it short */
+};
+/* process "group:name"; stream "stdout" or "stderr". offset < 0 counts from the end. On failure
+ * fault and transport details are in *result, which the caller frees in every case. */
+int supervisor_read_log(struct rpc_endpoint *endpoint, const struct config *config,
+                        const char *process, const char *stream, int64_t offset, int64_t length,
+                        bool (*cancelled)(void *argument), void *argument,
+                        struct supervisor_log *log, struct supervisor_result *result);
+
+#endif
