@@ -1,0 +1,80 @@
+/*
+ * Who is calling: users, passwords, sessions. The one authentication check of the program is
+ * auth_check; the dispatcher is its only caller, for HTTP, WebSocket and SSE alike.
+ *
+ * Session records live in the store and in a cache, so that a live session outlasts a store
+ * outage; revocation takes effect at once in both. Password hashing is bounded to a few at a time.
+ * Any thread. Locks: LOCK_AUTH, LOCK_SESSIONS; neither is held across hashing or the store.
+ */
+#ifndef CESID_AUTH_H
+#define CESID_AUTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cesid/access.h"
+#include "cesid/config.h"
+#include "cesid/store.h"
+
+#define AUTH_ID_SIZE 33 /* 128 random bits in hex, and a NUL */
+
+struct auth;
+
+struct user {
+    char id[AUTH_ID_SIZE]; /* immutable for the life of the user */
+    char *username;
+    char *full_name;
+    char *email;
+    bool active;
+    int64_t created_at;    /* wall milliseconds */
+    int64_t last_login_at; /* 0: never */
+};
+
+/* Immutable and reference-counted; what the record said when it was checked. */
+struct session {
+    char id[AUTH_ID_SIZE]; /* jti */
+    char csrf_token[AUTH_ID_SIZE];
+    struct user user;
+    struct access *access;
+    int64_t expires_at; /* wall milliseconds */
+};
+
+/* From the one place that looks for credentials. Both NULL: none were sent. */
+struct credentials {
+    const char *bearer; /* Authorization: Bearer …; wins over the cookie */
+    const char *cookie; /* cesid_session */
+};
+
+/* Makes the signing key in the state directory at first start (mode 0600), and the first
+ * administrator with initial-admin-password when the store has none. */
+int auth_create(struct config_box *config, struct store *store, struct auth **auth,
+                struct strbuf *why) CESID_WARN_UNUSED;
+void auth_destroy(struct auth **auth);
+
+/* 0 and a new reference; UNAUTHENTICATED, SESSION_EXPIRED, FORBIDDEN, STORE_*. */
+int auth_check(struct auth *auth, const struct credentials *credentials,
+               struct session **session) CESID_WARN_UNUSED;
+/* Whether that session still holds, without the store: for connections that live long. */
+bool auth_session_valid(struct auth *auth, const struct session *session);
+struct session *session_ref(struct session *session);
+void session_unref(struct session **session);
+void user_json(struct json *json, const struct user *user);
+
+/* address is the client's, for the limit of attempts. token is filled (a JWT).
+ * INVALID_CREDENTIALS in the same time for unknown, disabled and wrong; LOCKED_OUT with
+ * *retry_after seconds; RATE_LIMITED when too many hash at once. */
+int auth_login(struct auth *auth, const char *username, const char *password, const char *address,
+               struct strbuf *token, struct session **session,
+               double *retry_after) CESID_WARN_UNUSED;
+int auth_logout(struct auth *auth, const struct session *session) CESID_WARN_UNUSED;
+/* VALIDATION_FAILED with a static reason in *why when new does not fit the rules. Ends the user's
+ * other sessions. */
+int auth_change_password(struct auth *auth, const struct session *session, const char *old_password,
+                         const char *new_password, const char **why) CESID_WARN_UNUSED;
+
+/* cesid --create-admin: creates or resets, makes active, binds admin to "*". */
+int auth_create_admin(struct store *store, const char *username, const char *password,
+                      const char **why) CESID_WARN_UNUSED;
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * The registry: all nodes by name, in a hash behind a read-write lock. Lookups give references,
+ * never locked objects. Lock: LOCK_REGISTRY, then LOCK_NODE.
+ */
+#ifndef CESID_REGISTRY_H
+#define CESID_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cesid/node.h"
+
+struct registry;
+
+struct registry *registry_create(struct bus *bus, struct rpc_engine *engine);
+void registry_destroy(struct registry **registry);
+
+/* Told about nodes coming, changing and going, without locks held. Set once before the first add.
+ */
+struct registry_watcher {
+    void (*added)(void *argument, struct node *node);
+    void (*changed)(void *argument, struct node *node); /* new settings */
+    void (*removed)(void *argument, struct node *node);
+    void *argument;
+};
+void registry_watch(struct registry *registry, const struct registry_watcher *watcher);
+
+/* Copies config. CONFLICT when the name is taken. node may be NULL; else a reference. */
+int registry_add(struct registry *registry, const struct config_node *config, bool from_store,
+                 struct node **node) CESID_WARN_UNUSED;
+int registry_change(struct registry *registry, const struct config_node *config,
+                    bool from_store) CESID_WARN_UNUSED;
+int registry_remove(struct registry *registry, const char *name) CESID_WARN_UNUSED;
+
+struct node *registry_find(struct registry *registry, const char *name); /* reference or NULL */
+
+/* References to all nodes, sorted by name; free with registry_list_free. */
+struct node_list {
+    struct node **items;
+    size_t count;
+};
+void registry_list(struct registry *registry, struct node_list *list);
+void node_list_free(struct node_list *list);
+
+#endif

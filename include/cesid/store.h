@@ -1,0 +1,84 @@
+/*
+ * The store: a narrow interface with one driver a backend. SQL comes only as static statements
+ * with bound values. A connection of the bounded pool is taken for the length of one call (or one
+ * transaction) and always given back; waiting for one is bounded by store.acquire_timeout
+ * (POOL_EXHAUSTED), a statement by store.query_timeout (STORE_TIMEOUT), a transaction by
+ * store.transaction_timeout. Everything else that fails is STORE_UNAVAILABLE, logged here; a
+ * broken unique or foreign key is CONFLICT. Any thread; no lock of the caller may be held.
+ *
+ * Times are milliseconds since 1970, ids are text.
+ */
+#ifndef CESID_STORE_H
+#define CESID_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cesid/config.h"
+#include "cesid/strbuf.h"
+
+struct store;
+struct store_transaction;
+struct store_row;
+
+enum store_type { STORE_NULL, STORE_INTEGER, STORE_TEXT };
+
+struct store_value {
+    enum store_type type;
+    int64_t integer;
+    const char *text;
+    size_t length;
+};
+struct store_value store_integer(int64_t value);
+struct store_value store_text(const char *value); /* NULL gives NULL */
+struct store_value store_bytes(const char *value, size_t length);
+
+/* A static const: name is the metrics' label, sql works on every driver, '?' marks a value. */
+struct store_statement {
+    const char *name;
+    const char *sql;
+};
+
+/* Opens, checks or creates the schema, migrates. On failure a sentence that says what to do is in
+ * *why. */
+int store_open(const struct config *config, struct store **store,
+               struct strbuf *why) CESID_WARN_UNUSED;
+void store_close(struct store **store); /* no call may be under way */
+
+/* changed may be NULL. */
+int store_execute(struct store *store, const struct store_statement *statement,
+                  const struct store_value *values, size_t count,
+                  int64_t *changed) CESID_WARN_UNUSED;
+
+/* Calls row for each row until it returns false; row must copy what it keeps and not call the
+ * store. */
+int store_query(struct store *store, const struct store_statement *statement,
+                const struct store_value *values, size_t count,
+                bool (*row)(void *argument, const struct store_row *row),
+                void *argument) CESID_WARN_UNUSED;
+
+/* Runs body in one transaction (write); a negative answer of body rolls back and is returned. body
+ * may run more than once (deadlock, serialization): it must not keep side effects. */
+int store_transact(struct store *store,
+                   int (*body)(struct store_transaction *transaction, void *argument),
+                   void *argument) CESID_WARN_UNUSED;
+int store_transaction_execute(struct store_transaction *transaction,
+                              const struct store_statement *statement,
+                              const struct store_value *values, size_t count,
+                              int64_t *changed) CESID_WARN_UNUSED;
+int store_transaction_query(struct store_transaction *transaction,
+                            const struct store_statement *statement,
+                            const struct store_value *values, size_t count,
+                            bool (*row)(void *argument, const struct store_row *row),
+                            void *argument) CESID_WARN_UNUSED;
+
+/* Columns from 0, valid during the row callback. */
+bool store_row_is_null(const struct store_row *row, int column);
+int64_t store_row_integer(const struct store_row *row, int column);  /* NULL gives 0 */
+const char *store_row_text(const struct store_row *row, int column); /* NULL gives NULL */
+
+/* Whether the store answers now (one cheap statement). */
+int store_ping(struct store *store) CESID_WARN_UNUSED;
+
+#endif
