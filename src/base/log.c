@@ -1,0 +1,334 @@
+/*
+ * The log. A line is built on the caller's stack side and written with one write(2) under
+ * LOCK_LOG, so lines never mix. Levels are atomics: asking costs no lock. A log that cannot be
+ * written must not stop the server; the line is lost.
+ */
+#include "cesid/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cesid/clock.h"
+#include "cesid/error.h"
+#include "cesid/lock.h"
+#include "cesid/memory.h"
+#include "cesid/strbuf.h"
+#include "cesid/text.h"
+
+#define LINE_MAX_BYTES 8192
+#define LINE_END_BYTES 128 /* kept free for what closes a line */
+#define FIELDS_MAX     16
+#define SUBSYSTEMS_MAX 32
+#define VALUE_MAX      2048
+
+static const char *const level_names[LOG_LEVELS] = {
+    [LOG_LEVEL_ERROR] = "error",
+    [LOG_LEVEL_WARNING] = "warning",
+    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_DEBUG] = "debug",
+};
+
+struct own_level {
+    char subsystem[32];
+    enum log_level level;
+};
+
+static struct lock log_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER, .rank = LOCK_LOG};
+/* guarded by log_lock */
+static int output = STDERR_FILENO;
+static char *file_name;
+static struct own_level own_levels[SUBSYSTEMS_MAX];
+/* atomic */
+static int own_levels_count;
+static int general_level = LOG_LEVEL_INFO;
+static int most_verbose = LOG_LEVEL_INFO; /* of all: most calls end here */
+static int format = LOG_FORMAT_TEXT;
+static uint64_t counts[LOG_LEVELS];
+
+static _Thread_local char request[65];
+
+void log_set_request(const char *request_id)
+{
+    snprintf(request, sizeof(request), "%s", request_id != NULL ? request_id : "");
+}
+
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+bool log_level_parse(const char *text, enum log_level *level)
+{
+    for (int i = 0; i < LOG_LEVELS; i++) {
+        if (strcmp(text, level_names[i]) == 0) {
+            *level = (enum log_level) i;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum log_level log_level_of(const char *subsystem)
+{
+    int level = __atomic_load_n(&general_level, __ATOMIC_RELAXED);
+
+    if (subsystem == NULL || __atomic_load_n(&own_levels_count, __ATOMIC_RELAXED) == 0)
+        return (enum log_level) level;
+    lock_acquire(&log_lock);
+    for (int i = 0; i < own_levels_count; i++)
+        if (strcmp(own_levels[i].subsystem, subsystem) == 0)
+            level = own_levels[i].level;
+    lock_release(&log_lock);
+    return (enum log_level) level;
+}
+
+bool log_enabled(enum log_level level, const char *subsystem)
+{
+    if ((int) level > __atomic_load_n(&most_verbose, __ATOMIC_RELAXED))
+        return false;
+    return level <= log_level_of(subsystem);
+}
+
+static bool set_own_locked(const char *subsystem, enum log_level level)
+{
+    int i = 0;
+
+    while (i < own_levels_count && strcmp(own_levels[i].subsystem, subsystem) != 0)
+        i++;
+    if (i == SUBSYSTEMS_MAX || strlen(subsystem) >= sizeof(own_levels[0].subsystem))
+        return false;
+    snprintf(own_levels[i].subsystem, sizeof(own_levels[i].subsystem), "%s", subsystem);
+    own_levels[i].level = level;
+    if (i == own_levels_count)
+        __atomic_store_n(&own_levels_count, i + 1, __ATOMIC_RELAXED);
+    return true;
+}
+
+bool log_set_level(const char *subsystem, enum log_level level)
+{
+    bool fits = true;
+    int most;
+
+    lock_acquire(&log_lock);
+    if (subsystem == NULL) {
+        __atomic_store_n(&general_level, (int) level, __ATOMIC_RELAXED);
+        __atomic_store_n(&own_levels_count, 0, __ATOMIC_RELAXED);
+    } else {
+        fits = set_own_locked(subsystem, level);
+    }
+    most = __atomic_load_n(&general_level, __ATOMIC_RELAXED);
+    for (int i = 0; i < own_levels_count; i++)
+        most = (int) own_levels[i].level > most ? (int) own_levels[i].level : most;
+    __atomic_store_n(&most_verbose, most, __ATOMIC_RELAXED);
+    lock_release(&log_lock);
+    return fits;
+}
+
+uint64_t log_count(enum log_level level)
+{
+    return __atomic_load_n(&counts[level], __ATOMIC_RELAXED);
+}
+
+static void add_text_value(struct strbuf *line, const char *value)
+{
+    bool quote = *value == '\0' || strpbrk(value, " \"=") != NULL;
+    size_t length = strnlen(value, VALUE_MAX);
+
+    if (!quote) {
+        text_add_escaped(line, value, length);
+        return;
+    }
+    strbuf_putc(line, '"');
+    for (size_t i = 0; i < length;) {
+        size_t run = strcspn(value + i, "\"");
+
+        run = run > length - i ? length - i : run;
+        text_add_escaped(line, value + i, run);
+        i += run;
+        if (i < length) {
+            strbuf_puts(line, "\\\"");
+            i++;
+        }
+    }
+    strbuf_putc(line, '"');
+}
+
+static void add_value(struct strbuf *line, const struct log_field *field, bool json)
+{
+    switch (field->kind) {
+    case LOG_FIELD_INTEGER:
+        strbuf_printf(line, "%lld", (long long) field->value.integer);
+        break;
+    case LOG_FIELD_REAL:
+        if (isfinite(field->value.real))
+            strbuf_printf(line, "%.6g", field->value.real);
+        else
+            strbuf_puts(line, "null");
+        break;
+    case LOG_FIELD_STRING:
+        if (field->value.string == NULL)
+            strbuf_puts(line, "null");
+        else if (json)
+            text_add_json(line, field->value.string, strnlen(field->value.string, VALUE_MAX));
+        else
+            add_text_value(line, field->value.string);
+        break;
+    case LOG_FIELD_END:
+        break;
+    }
+}
+
+static void build_text(struct strbuf *line, enum log_level level, const char *subsystem,
+                       const char *message, const struct log_field *fields, size_t count)
+{
+    char time[CLOCK_RFC3339_SIZE];
+
+    clock_rfc3339(time, clock_wall());
+    strbuf_printf(line, "%s %s %s %s", time, level_names[level], subsystem, message);
+    for (size_t i = 0; i < count; i++) {
+        strbuf_printf(line, " %s=", fields[i].key);
+        add_value(line, &fields[i], false);
+    }
+    if (request[0] != '\0')
+        strbuf_printf(line, " request=%s", request);
+}
+
+static void build_json(struct strbuf *line, enum log_level level, const char *subsystem,
+                       const char *message, const struct log_field *fields, size_t count)
+{
+    char time[CLOCK_RFC3339_SIZE];
+
+    clock_rfc3339(time, clock_wall());
+    strbuf_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"subsystem\":\"%s\",\"message\":", time,
+                  level_names[level], subsystem);
+    text_add_json(line, message, strlen(message));
+    for (size_t i = 0; i < count; i++) {
+        size_t before = line->length;
+
+        strbuf_printf(line, ",\"%s\":", fields[i].key);
+        add_value(line, &fields[i], true);
+        if (strbuf_failed(line)) { /* a line that is cut must still be JSON */
+            line->failed = false;
+            strbuf_truncate(line, before);
+            break;
+        }
+    }
+    line->limit += LINE_END_BYTES;
+    if (request[0] != '\0')
+        strbuf_printf(line, ",\"request_id\":\"%s\"", request);
+    strbuf_putc(line, '}');
+}
+
+void log_write(enum log_level level, const char *subsystem, const char *message, ...)
+{
+    struct log_field fields[FIELDS_MAX];
+    struct strbuf line;
+    size_t count = 0;
+    va_list arguments;
+    ssize_t written;
+
+    if (!log_enabled(level, subsystem))
+        return;
+    va_start(arguments, message);
+    while (count < FIELDS_MAX) {
+        fields[count] = va_arg(arguments, struct log_field);
+        if (fields[count].kind == LOG_FIELD_END)
+            break;
+        count++;
+    }
+    va_end(arguments);
+
+    strbuf_init(&line, LINE_MAX_BYTES - LINE_END_BYTES);
+    if (__atomic_load_n(&format, __ATOMIC_RELAXED) == LOG_FORMAT_JSON)
+        build_json(&line, level, subsystem, message, fields, count);
+    else
+        build_text(&line, level, subsystem, message, fields, count);
+    line.limit = LINE_MAX_BYTES;
+    line.failed = false;
+    strbuf_putc(&line, '\n');
+    lock_acquire(&log_lock);
+    do
+        written = write(output, line.data, line.length);
+    while (written < 0 && errno == EINTR);
+    lock_release(&log_lock);
+    __atomic_add_fetch(&counts[level], 1, __ATOMIC_RELAXED);
+    strbuf_destroy(&line);
+}
+
+static int open_file(const char *name)
+{
+    return open(name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+}
+
+static void replace_output(int descriptor, const char *name)
+{
+    int old;
+
+    lock_acquire(&log_lock);
+    old = output;
+    output = descriptor;
+    if (name != file_name) {
+        free(file_name);
+        file_name = mem_string(name);
+    }
+    lock_release(&log_lock);
+    if (old != STDERR_FILENO)
+        close(old);
+}
+
+int log_open(const char *file, enum log_format chosen)
+{
+    int descriptor = STDERR_FILENO;
+
+    if (file != NULL && *file == '\0')
+        file = NULL;
+    if (file != NULL && (descriptor = open_file(file)) < 0)
+        return CESID_E_INTERNAL;
+    __atomic_store_n(&format, (int) chosen, __ATOMIC_RELAXED);
+    replace_output(descriptor, file);
+    return CESID_OK;
+}
+
+int log_reopen(void)
+{
+    int descriptor;
+
+    if (file_name == NULL)
+        return CESID_OK;
+    descriptor = open_file(file_name);
+    if (descriptor < 0)
+        return CESID_E_INTERNAL;
+    replace_output(descriptor, file_name);
+    return CESID_OK;
+}
+
+void log_close(void)
+{
+    replace_output(STDERR_FILENO, NULL);
+}
+
+bool log_repeat_failed(struct log_repeat *repeat)
+{
+    int64_t now = clock_now();
+
+    repeat->failures++;
+    if (repeat->failures < repeat->next && now - repeat->said_at < 3600 * CLOCK_SECOND)
+        return false;
+    if (repeat->failures >= repeat->next)
+        repeat->next = repeat->failures * 2;
+    repeat->said_at = now;
+    return true;
+}
+
+bool log_repeat_recovered(struct log_repeat *repeat, uint64_t *failures)
+{
+    *failures = repeat->failures;
+    *repeat = (struct log_repeat){0};
+    return *failures > 0;
+}

@@ -1,0 +1,121 @@
+/*
+ * Growing strings with a cap. Owned by one thread at a time; no locks.
+ */
+#include "cesid/strbuf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cesid/memory.h"
+
+/* What an empty buffer shows; never written to, since capacity is 0. */
+static char nothing[1];
+
+void strbuf_init(struct strbuf *buffer, size_t limit)
+{
+    *buffer = (struct strbuf){.data = nothing, .limit = limit};
+}
+
+void strbuf_destroy(struct strbuf *buffer)
+{
+    if (buffer->capacity > 0)
+        free(buffer->data);
+    strbuf_init(buffer, buffer->limit);
+}
+
+void strbuf_clear(struct strbuf *buffer)
+{
+    buffer->length = 0;
+    buffer->failed = false;
+    if (buffer->capacity > 0)
+        buffer->data[0] = '\0';
+}
+
+/* Room for more bytes and the NUL. */
+static bool reserve(struct strbuf *buffer, size_t more)
+{
+    size_t needed, capacity;
+
+    if (buffer->failed)
+        return false;
+    if (more > buffer->limit - buffer->length) {
+        buffer->failed = true;
+        return false;
+    }
+    needed = buffer->length + more + 1;
+    if (needed <= buffer->capacity)
+        return true;
+    capacity = buffer->capacity == 0 ? 64 : buffer->capacity * 2;
+    if (capacity < needed)
+        capacity = needed;
+    if (capacity > buffer->limit + 1)
+        capacity = buffer->limit + 1;
+    buffer->data = mem_resize(buffer->capacity == 0 ? NULL : buffer->data, capacity, 1);
+    buffer->capacity = capacity;
+    return true;
+}
+
+void strbuf_add(struct strbuf *buffer, const void *data, size_t length)
+{
+    if (length == 0 || !reserve(buffer, length))
+        return;
+    memcpy(buffer->data + buffer->length, data, length);
+    buffer->length += length;
+    buffer->data[buffer->length] = '\0';
+}
+
+void strbuf_puts(struct strbuf *buffer, const char *text)
+{
+    strbuf_add(buffer, text, strlen(text));
+}
+
+void strbuf_putc(struct strbuf *buffer, char c)
+{
+    strbuf_add(buffer, &c, 1);
+}
+
+void strbuf_vprintf(struct strbuf *buffer, const char *format, va_list arguments)
+{
+    va_list again;
+    int length;
+
+    va_copy(again, arguments);
+    length = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    CHECK(length >= 0);
+    if (length == 0 || !reserve(buffer, (size_t) length))
+        return;
+    vsnprintf(buffer->data + buffer->length, (size_t) length + 1, format, arguments);
+    buffer->length += (size_t) length;
+}
+
+void strbuf_printf(struct strbuf *buffer, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    strbuf_vprintf(buffer, format, arguments);
+    va_end(arguments);
+}
+
+void strbuf_truncate(struct strbuf *buffer, size_t length)
+{
+    if (length >= buffer->length)
+        return;
+    buffer->length = length;
+    buffer->data[length] = '\0';
+}
+
+bool strbuf_failed(const struct strbuf *buffer)
+{
+    return buffer->failed;
+}
+
+char *strbuf_steal(struct strbuf *buffer)
+{
+    char *text = buffer->capacity > 0 ? buffer->data : mem_string("");
+
+    strbuf_init(buffer, buffer->limit);
+    return text;
+}
