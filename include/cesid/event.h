@@ -17,7 +17,8 @@ enum event_type {
     EVENT_OPERATION,
     EVENT_LOG,
     EVENT_ACTIVITY,
-    EVENT_LOST, /* the bus was full: `count` events are missing here */
+    EVENT_LOST,    /* the bus was full: `count` events are missing here */
+    EVENT_PRIVATE, /* made for one client alone: hello, snapshot, resync, error, pong, bye */
     EVENT_TYPES
 };
 const char *event_type_name(enum event_type type); /* "node", "node_removed"… */
@@ -25,6 +26,7 @@ const char *event_type_name(enum event_type type); /* "node", "node_removed"… 
 struct event {
     /* immutable */
     enum event_type type;
+    char name[16]; /* what "type" says: "node", "snapshot"… */
     enum permission permission; /* that a reader needs… */
     char *environment;          /* …there; NULL: in every environment (binding to "*") */
     char *node;                 /* of NODE, NODE_REMOVED, PROCESS, LOG; else NULL */
@@ -45,6 +47,8 @@ struct event {
 struct event *event_create(enum event_type type, enum permission permission,
                            const char *environment, const char *node, const char *data,
                            size_t data_length);
+/* An EVENT_PRIVATE of that name (at most 15 bytes, a literal). */
+struct event *event_create_private(const char *name, const char *data, size_t data_length);
 struct event *event_ref(struct event *event);
 void event_unref(struct event **event);
 

@@ -65,6 +65,7 @@ struct node_view {
     struct node_counts counts;
     uint64_t revision;
     struct process_view **processes; /* sorted by id */
+    uint32_t *order;                 /* where the i-th process of the last answer is in processes */
     size_t processes_count;
     char *json; /* the node object up to its live members, without the closing brace */
     size_t json_length;
@@ -95,8 +96,9 @@ void process_json(struct json *json, const struct process_view *process);
 
 /* Breaker, asked by refresh and operations. */
 bool node_breaker_allow(struct node *node);
-void node_breaker_report(struct node *node, int error, enum rpc_cause cause,
-                         const struct breaker_settings *settings);
+/* error as of a call: connection failures, timeouts, protocol errors and 401 count against the
+ * node, cancellation says nothing, everything else (supervisord's faults too) is a sign of life. */
+void node_breaker_report(struct node *node, int error, const struct breaker_settings *settings);
 double node_breaker_retry_after(struct node *node); /* seconds; 0 unless open */
 
 /* Applying what a poll found; refresh is the only caller, one poll of a node at a time. */

@@ -1,0 +1,273 @@
+/*
+ * A node: its name, its settings, its current view and its breaker. Any thread. The node's lock
+ * covers pointer reads, swaps and publishing; views and settings are read outside it, by reference.
+ */
+#include "cesid/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cesid/check.h"
+#include "cesid/clock.h"
+#include "cesid/error.h"
+#include "cesid/memory.h"
+#include "node_private.h"
+
+static const char *const state_names[NODE_STATES] = {
+    [NODE_CONNECTING] = "connecting",
+    [NODE_UP] = "up",
+    [NODE_DOWN] = "down",
+    [NODE_DISABLED] = "disabled",
+};
+
+const char *node_state_name(enum node_state state)
+{
+    CHECK(state >= 0 && state < NODE_STATES);
+    return state_names[state];
+}
+
+bool node_state_parse(const char *name, enum node_state *state)
+{
+    for (int i = 0; i < NODE_STATES; i++) {
+        if (strcmp(name, state_names[i]) == 0) {
+            *state = (enum node_state) i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void copy_config(struct config_node *to, const struct config_node *from)
+{
+    to->name = mem_string(from->name);
+    to->environment = mem_string(from->environment);
+    to->url = mem_string(from->url);
+    to->username = mem_string(from->username);
+    to->password = secret_ref(from->password);
+    to->ca_file = mem_string(from->ca_file);
+    to->verify = from->verify;
+    to->enabled = from->enabled;
+    to->labels = mem_array(from->labels_count, sizeof(to->labels[0]));
+    to->labels_count = from->labels_count;
+    for (size_t i = 0; i < from->labels_count; i++) {
+        to->labels[i].key = mem_string(from->labels[i].key);
+        to->labels[i].value = mem_string(from->labels[i].value);
+    }
+}
+
+struct node_settings *node_settings_create(struct rpc_engine *engine,
+                                           const struct config_node *config, bool from_store)
+{
+    struct node_settings *settings = mem_alloc(sizeof(*settings));
+
+    copy_config(&settings->config, config);
+    settings->from_store = from_store;
+    settings->references = 1;
+    if (config->enabled)
+        settings->endpoint = rpc_endpoint_create(engine, &settings->config);
+    return settings;
+}
+
+struct node_settings *node_settings_ref(struct node_settings *settings)
+{
+    __atomic_add_fetch(&settings->references, 1, __ATOMIC_RELAXED);
+    return settings;
+}
+
+void node_settings_unref(struct node_settings **slot)
+{
+    struct node_settings *settings = *slot;
+
+    *slot = NULL;
+    if (settings == NULL || __atomic_sub_fetch(&settings->references, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    if (settings->endpoint != NULL)
+        rpc_endpoint_unref(&settings->endpoint);
+    free(settings->config.name);
+    free(settings->config.environment);
+    free(settings->config.url);
+    free(settings->config.username);
+    secret_unref(&settings->config.password);
+    free(settings->config.ca_file);
+    for (size_t i = 0; i < settings->config.labels_count; i++) {
+        free(settings->config.labels[i].key);
+        free(settings->config.labels[i].value);
+    }
+    free(settings->config.labels);
+    free(settings);
+}
+
+struct node *node_create(struct node_settings *settings)
+{
+    struct node *node = mem_alloc(sizeof(*node));
+    struct node_view *view = node_view_draft(NULL, settings);
+
+    node->name = mem_string(settings->config.name);
+    lock_init(&node->lock, LOCK_NODE);
+    breaker_init(&node->breaker);
+    node->references = 1;
+    node->settings = settings;
+    node_view_set_state(view, settings->config.enabled ? NODE_CONNECTING : NODE_DISABLED,
+                        RPC_CAUSE_NONE);
+    node_view_seal(view);
+    node->view = view;
+    return node;
+}
+
+struct node *node_ref(struct node *node)
+{
+    __atomic_add_fetch(&node->references, 1, __ATOMIC_RELAXED);
+    return node;
+}
+
+void node_unref(struct node **slot)
+{
+    struct node *node = *slot;
+
+    *slot = NULL;
+    if (node == NULL || __atomic_sub_fetch(&node->references, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    node_view_unref(&node->view);
+    node_settings_unref(&node->settings);
+    lock_destroy(&node->lock);
+    free(node->name);
+    free(node);
+}
+
+const char *node_name(const struct node *node)
+{
+    return node->name;
+}
+
+bool node_removed(struct node *node)
+{
+    bool removed;
+
+    lock_acquire(&node->lock);
+    removed = node->removed;
+    lock_release(&node->lock);
+    return removed;
+}
+
+struct node_view *node_view(struct node *node)
+{
+    struct node_view *view;
+
+    lock_acquire(&node->lock);
+    view = node_view_ref(node->view);
+    lock_release(&node->lock);
+    return view;
+}
+
+struct node_settings *node_settings(struct node *node)
+{
+    struct node_settings *settings;
+
+    lock_acquire(&node->lock);
+    settings = node_settings_ref(node->settings);
+    lock_release(&node->lock);
+    return settings;
+}
+
+bool node_swap(struct node *node, const struct node_view *base, struct node_view *next,
+               struct bus *bus, struct node_events *events)
+{
+    struct node_view *old = NULL;
+
+    lock_acquire(&node->lock);
+    if (node->view == base && !node->removed) {
+        old = node->view;
+        node->view = next;
+        node_events_publish(events, bus);
+    }
+    lock_release(&node->lock);
+    if (old == NULL)
+        return false;
+    node_view_unref(&old);
+    return true;
+}
+
+bool node_breaker_allow(struct node *node)
+{
+    bool allowed;
+
+    lock_acquire(&node->lock);
+    allowed = breaker_allow(&node->breaker, clock_now());
+    lock_release(&node->lock);
+    return allowed;
+}
+
+/* Which errors are the connection's fault: CONTRACT.md, below the process object. */
+static bool is_connection_failure(int error)
+{
+    return error == CESID_E_NODE_UNREACHABLE || error == CESID_E_NODE_TIMEOUT ||
+           error == CESID_E_NODE_PROTOCOL || error == CESID_E_NODE_UNAUTHORIZED;
+}
+
+void node_breaker_report(struct node *node, int error, const struct breaker_settings *settings)
+{
+    int64_t now = clock_now();
+    /* Jitter needs to differ between nodes, not to be unguessable. */
+    double jitter = (double) ((uint64_t) now * UINT64_C(0x9E3779B97F4A7C15) >> 40) / 16777216.0;
+
+    lock_acquire(&node->lock);
+    if (is_connection_failure(error))
+        breaker_failure(&node->breaker, settings, now, jitter);
+    else if (error == CESID_E_CANCELLED || error == CESID_E_SHUTTING_DOWN)
+        breaker_abandon(&node->breaker);
+    else
+        breaker_success(&node->breaker);
+    lock_release(&node->lock);
+}
+
+double node_breaker_retry_after(struct node *node)
+{
+    double seconds = 0;
+    int64_t now = clock_now();
+
+    lock_acquire(&node->lock);
+    if (node->breaker.state == BREAKER_OPEN && node->breaker.retry_at > now)
+        seconds = (double) (node->breaker.retry_at - now) / (double) CLOCK_SECOND;
+    lock_release(&node->lock);
+    return seconds;
+}
+
+void node_json(struct json *json, struct node *node, const struct node_view *view)
+{
+    struct strbuf *out = json->out;
+    struct strbuf text;
+    struct json live;
+    struct breaker breaker;
+    int64_t now = clock_now();
+    int64_t refreshed = __atomic_load_n(&node->last_refresh, __ATOMIC_RELAXED);
+    int64_t latency = __atomic_load_n(&node->latency, __ATOMIC_RELAXED);
+
+    lock_acquire(&node->lock);
+    breaker = node->breaker;
+    lock_release(&node->lock);
+
+    strbuf_init(&text, out->limit);
+    strbuf_add(&text, view->json, view->json_length);
+    strbuf_puts(&text, ",\"last_refresh\":");
+    json_start(&live, &text);
+    json_time(&live, refreshed);
+    strbuf_puts(&text, ",\"latency\":");
+    json_start(&live, &text);
+    if (refreshed == 0)
+        json_null(&live);
+    else
+        json_real(&live, (double) latency / (double) CLOCK_SECOND);
+    strbuf_puts(&text, ",\"breaker\":");
+    json_start(&live, &text);
+    json_object(&live);
+    json_put_string(&live, "state", breaker_state_name(breaker.state));
+    json_put_integer(&live, "failures", breaker.failures);
+    json_put_time(&live, "retry_at",
+                  breaker.state == BREAKER_OPEN
+                      ? clock_wall() + (breaker.retry_at - now) / (CLOCK_SECOND / 1000)
+                      : 0);
+    json_object_end(&live);
+    strbuf_putc(&text, '}');
+    json_raw(json, text.data, text.length);
+    strbuf_destroy(&text);
+}
