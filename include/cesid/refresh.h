@@ -4,7 +4,8 @@
  * the poll's callback applies the answer, gives the permit back and puts the node back. At most one
  * poll of a node is under way; a wish for fresh data during one makes another follow it at once.
  * Nodes that just failed are probed out of a bounded share of the permits, so that hung nodes never
- * starve the healthy ones. Locks: LOCK_REFRESH, LOCK_PERMITS.
+ * starve the healthy ones. Polls that somebody waits for have permits of their own.
+ * Lock: LOCK_REFRESH.
  */
 #ifndef CESID_REFRESH_H
 #define CESID_REFRESH_H
@@ -28,8 +29,9 @@ struct refresh_figures {
 struct refresh *refresh_create(struct registry *registry, struct bus *bus,
                                struct config_box *config);
 int refresh_start(struct refresh *refresh) CESID_WARN_UNUSED;
-void refresh_stop(
-    struct refresh *refresh); /* cancels polls under way, waits for their ends, joins */
+/* No new polls, and joins. Polls under way end with the rpc engine, which is stopped next; after
+ * that the refresh may be destroyed. */
+void refresh_stop(struct refresh *refresh);
 void refresh_destroy(struct refresh **refresh);
 
 /* Polls as soon as possible; done (may be NULL) is called once, without locks, on a loop thread or

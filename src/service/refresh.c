@@ -1,0 +1,397 @@
+/*
+ * Refresh: when each node is polled, and out of which permits. What a poll does is refresh_poll.c.
+ *
+ * The refresh thread sleeps until the first node is due and a permit is free. The rpc loops end
+ * polls (poll_ended), operators and operations wish for them (refresh_now). All meet under
+ * LOCK_REFRESH, which is never held across the engine, a node or a callback.
+ *
+ * Three pools of permits. Healthy nodes share refresh.connections. Suspects (the last poll failed)
+ * may hold at most a quarter of those, so any number of hung nodes leaves the rest to the healthy.
+ * Polls that somebody waits for come out of a pool of their own and do not queue behind either.
+ */
+#include "cesid/refresh.h"
+
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "cesid/check.h"
+#include "cesid/clock.h"
+#include "cesid/error.h"
+#include "cesid/lock.h"
+#include "cesid/log.h"
+#include "cesid/memory.h"
+#include "cesid/thread.h"
+#include "due_heap.h"
+#include "refresh_poll.h"
+
+#define WISH_PERMITS 64
+#define JITTER       0.05 /* of the interval, either way */
+
+struct waiter {
+    void (*done)(void *argument, int error);
+    void *argument;
+    struct waiter *next;
+};
+
+enum pool { POOL_HEALTHY, POOL_SUSPECT, POOL_WISH };
+
+/* One node's place in the schedule. */
+struct entry {
+    /* immutable */
+    struct refresh *refresh;
+    struct node *node; /* reference; also the key */
+    UT_hash_handle hh; /* guarded by the refresh's lock, like all below */
+    struct due due;
+    enum pool pool; /* of the poll under way, else of the next one */
+    bool polling;
+    bool suspect;
+    bool removed;
+    struct waiter *current; /* of the poll under way */
+    struct waiter *wishes;  /* of the next one */
+};
+
+struct refresh {
+    /* immutable */
+    struct registry *registry;
+    struct bus *bus;
+    struct config_box *config;
+    struct thread thread;
+
+    struct lock lock;
+    struct cond changed;
+    /* guarded by lock */
+    struct entry *entries;
+    struct due_heap healthy, suspects, wishes;
+    size_t in_use[3];
+    size_t limit;
+    uint64_t random;
+    bool stopping;
+};
+
+/* 0 to 1, for spreading only. */
+static double random_locked(struct refresh *refresh)
+{
+    refresh->random ^= refresh->random << 13;
+    refresh->random ^= refresh->random >> 7;
+    refresh->random ^= refresh->random << 17;
+    return (double) (refresh->random >> 11) / 9007199254740992.0;
+}
+
+static struct due_heap *heap_of(struct refresh *refresh, const struct entry *entry)
+{
+    switch (entry->pool) {
+    case POOL_WISH:
+        return &refresh->wishes;
+    case POOL_SUSPECT:
+        return &refresh->suspects;
+    case POOL_HEALTHY:
+        break;
+    }
+    return &refresh->healthy;
+}
+
+static void schedule_locked(struct refresh *refresh, struct entry *entry, int64_t at)
+{
+    struct due *first;
+
+    lock_assert_held(&refresh->lock);
+    due_heap_remove(heap_of(refresh, entry), &entry->due);
+    entry->pool = entry->wishes != NULL ? POOL_WISH : entry->suspect ? POOL_SUSPECT : POOL_HEALTHY;
+    due_heap_push(heap_of(refresh, entry), &entry->due, at);
+    first = due_heap_first(heap_of(refresh, entry));
+    if (first == &entry->due)
+        cond_signal(&refresh->changed);
+}
+
+static size_t suspects_limit(const struct refresh *refresh)
+{
+    return refresh->limit >= 4 ? refresh->limit / 4 : 1;
+}
+
+static bool permit_free_locked(const struct refresh *refresh, enum pool pool)
+{
+    size_t background = refresh->in_use[POOL_HEALTHY] + refresh->in_use[POOL_SUSPECT];
+
+    if (pool == POOL_WISH)
+        return refresh->in_use[POOL_WISH] < WISH_PERMITS;
+    if (background >= refresh->limit)
+        return false;
+    return pool == POOL_HEALTHY || refresh->in_use[POOL_SUSPECT] < suspects_limit(refresh);
+}
+
+/* The next entry to poll now, with its permit taken; else NULL and when to look again. */
+static struct entry *next_locked(struct refresh *refresh, int64_t now, int64_t *look_again)
+{
+    struct due_heap *heaps[] = {&refresh->wishes, &refresh->healthy, &refresh->suspects};
+    static const enum pool pools[] = {POOL_WISH, POOL_HEALTHY, POOL_SUSPECT};
+
+    *look_again = CLOCK_NEVER;
+    for (size_t i = 0; i < ARRAY_LENGTH(heaps); i++) {
+        struct due *due = due_heap_first(heaps[i]);
+        struct entry *entry;
+
+        if (due == NULL || !permit_free_locked(refresh, pools[i]))
+            continue;
+        if (due->at > now) {
+            *look_again = due->at < *look_again ? due->at : *look_again;
+            continue;
+        }
+        due_heap_remove(heaps[i], due);
+        entry = CONTAINER_OF(due, struct entry, due);
+        refresh->in_use[pools[i]]++;
+        entry->polling = true;
+        entry->current = entry->wishes;
+        entry->wishes = NULL;
+        return entry;
+    }
+    return NULL;
+}
+
+static void complete(struct waiter *waiter, int error)
+{
+    while (waiter != NULL) {
+        struct waiter *next = waiter->next;
+
+        waiter->done(waiter->argument, error);
+        free(waiter);
+        waiter = next;
+    }
+}
+
+static void entry_free(struct entry *entry)
+{
+    node_unref(&entry->node);
+    free(entry);
+}
+
+/* On a loop thread, or on the refresh thread when the poll could not start. */
+static void poll_ended(void *argument, int error)
+{
+    struct entry *entry = argument;
+    struct refresh *refresh = entry->refresh;
+    struct config *config = config_get(refresh->config);
+    double retry_after = node_breaker_retry_after(entry->node);
+    struct waiter *waiters;
+    bool removed;
+
+    lock_acquire(&refresh->lock);
+    refresh->in_use[entry->pool]--;
+    entry->polling = false;
+    entry->suspect = error != CESID_OK;
+    waiters = entry->current;
+    entry->current = NULL;
+    removed = entry->removed;
+    if (removed) {
+        HASH_DEL(refresh->entries, entry);
+    } else if (entry->wishes != NULL) {
+        schedule_locked(refresh, entry, clock_now());
+    } else {
+        double spread = 1.0 + JITTER * (2.0 * random_locked(refresh) - 1.0);
+        double wait = config->refresh.interval * spread;
+
+        schedule_locked(refresh, entry, clock_after(wait > retry_after ? wait : retry_after));
+    }
+    cond_signal(&refresh->changed); /* a permit came free */
+    lock_release(&refresh->lock);
+
+    config_unref(&config);
+    complete(waiters, removed ? CESID_E_NOT_FOUND : error);
+    if (removed)
+        entry_free(entry);
+}
+
+static void run(void *argument)
+{
+    struct refresh *refresh = argument;
+
+    lock_acquire(&refresh->lock);
+    while (!refresh->stopping) {
+        int64_t look_again;
+        struct entry *entry = next_locked(refresh, clock_now(), &look_again);
+        bool wished;
+
+        if (entry == NULL) {
+            cond_wait_until(&refresh->changed, &refresh->lock, look_again);
+            continue;
+        }
+        wished = entry->pool == POOL_WISH;
+        lock_release(&refresh->lock);
+        refresh_poll_start(entry->node, refresh->bus, refresh->config, wished, poll_ended, entry);
+        lock_acquire(&refresh->lock);
+    }
+    lock_release(&refresh->lock);
+}
+
+static void node_added(void *argument, struct node *node)
+{
+    struct refresh *refresh = argument;
+    struct entry *entry = mem_alloc(sizeof(*entry));
+    struct config *config = config_get(refresh->config);
+    double spread;
+
+    entry->refresh = refresh;
+    entry->node = node_ref(node);
+    entry->due.position = DUE_NOWHERE;
+    lock_acquire(&refresh->lock);
+    HASH_ADD_PTR(refresh->entries, node, entry);
+    /* A small fleet is up at once, a large one spreads its first polls over one interval. */
+    spread = 0.001 * (double) HASH_COUNT(refresh->entries);
+    if (spread > config->refresh.interval)
+        spread = config->refresh.interval;
+    schedule_locked(refresh, entry, clock_after(spread * random_locked(refresh)));
+    lock_release(&refresh->lock);
+    config_unref(&config);
+}
+
+static void node_changed(void *argument, struct node *node)
+{
+    refresh_now(argument, node, NULL, NULL);
+}
+
+static void node_gone(void *argument, struct node *node)
+{
+    struct refresh *refresh = argument;
+    struct entry *entry;
+    struct waiter *wishes = NULL;
+    bool polling = false;
+
+    lock_acquire(&refresh->lock);
+    HASH_FIND_PTR(refresh->entries, &node, entry);
+    if (entry != NULL) {
+        entry->removed = true;
+        wishes = entry->wishes;
+        entry->wishes = NULL;
+        polling = entry->polling;
+        if (!polling) {
+            due_heap_remove(heap_of(refresh, entry), &entry->due);
+            HASH_DEL(refresh->entries, entry);
+        }
+    }
+    lock_release(&refresh->lock);
+    complete(wishes, CESID_E_NOT_FOUND);
+    if (entry != NULL && !polling)
+        entry_free(entry);
+}
+
+struct refresh *refresh_create(struct registry *registry, struct bus *bus,
+                               struct config_box *config)
+{
+    struct refresh *refresh = mem_alloc(sizeof(*refresh));
+    struct config *now = config_get(config);
+
+    refresh->registry = registry;
+    refresh->bus = bus;
+    refresh->config = config;
+    refresh->limit = (size_t) now->refresh.connections;
+    refresh->random = (uint64_t) clock_wall() | 1;
+    config_unref(&now);
+    lock_init(&refresh->lock, LOCK_REFRESH);
+    cond_init(&refresh->changed);
+    registry_watch(registry, &(struct registry_watcher){.added = node_added,
+                                                        .changed = node_changed,
+                                                        .removed = node_gone,
+                                                        .argument = refresh});
+    return refresh;
+}
+
+int refresh_start(struct refresh *refresh)
+{
+    return thread_start(&refresh->thread, "refresh", "refresh", run, refresh);
+}
+
+void refresh_stop(struct refresh *refresh)
+{
+    struct entry *entry, *next;
+    struct waiter *wishes = NULL;
+
+    lock_acquire(&refresh->lock);
+    refresh->stopping = true;
+    HASH_ITER(hh, refresh->entries, entry, next)
+    {
+        struct waiter **end = &entry->wishes;
+
+        while (*end != NULL)
+            end = &(*end)->next;
+        *end = wishes;
+        wishes = entry->wishes;
+        entry->wishes = NULL;
+    }
+    cond_broadcast(&refresh->changed);
+    lock_release(&refresh->lock);
+    thread_join(&refresh->thread);
+    complete(wishes, CESID_E_SHUTTING_DOWN);
+}
+
+void refresh_destroy(struct refresh **slot)
+{
+    struct refresh *refresh = *slot;
+    struct entry *entry, *next;
+
+    *slot = NULL;
+    if (refresh == NULL)
+        return;
+    HASH_ITER(hh, refresh->entries, entry, next)
+    {
+        CHECK(!entry->polling);
+        HASH_DEL(refresh->entries, entry);
+        entry_free(entry);
+    }
+    due_heap_destroy(&refresh->healthy);
+    due_heap_destroy(&refresh->suspects);
+    due_heap_destroy(&refresh->wishes);
+    cond_destroy(&refresh->changed);
+    lock_destroy(&refresh->lock);
+    free(refresh);
+}
+
+void refresh_now(struct refresh *refresh, struct node *node,
+                 void (*done)(void *argument, int error), void *argument)
+{
+    struct entry *entry;
+    int error = CESID_OK;
+
+    lock_acquire(&refresh->lock);
+    HASH_FIND_PTR(refresh->entries, &node, entry);
+    if (refresh->stopping) {
+        error = CESID_E_SHUTTING_DOWN;
+    } else if (entry == NULL || entry->removed) {
+        error = CESID_E_NOT_FOUND;
+    } else {
+        struct waiter *waiter = mem_alloc(sizeof(*waiter));
+
+        waiter->done = done != NULL ? done : refresh_poll_ignore;
+        waiter->argument = argument;
+        waiter->next = entry->wishes;
+        due_heap_remove(heap_of(refresh, entry), &entry->due);
+        entry->wishes = waiter;
+        if (!entry->polling)
+            schedule_locked(refresh, entry, clock_now());
+    }
+    lock_release(&refresh->lock);
+    if (error != CESID_OK && done != NULL)
+        done(argument, error);
+}
+
+void refresh_figures(struct refresh *refresh, struct refresh_figures *figures)
+{
+    int64_t now = clock_now();
+    const struct due_heap *heaps[] = {&refresh->wishes, &refresh->healthy, &refresh->suspects};
+
+    *figures = (struct refresh_figures){0};
+    lock_acquire(&refresh->lock);
+    figures->nodes = HASH_COUNT(refresh->entries);
+    figures->in_use = refresh->in_use[POOL_HEALTHY] + refresh->in_use[POOL_SUSPECT];
+    figures->limit = refresh->limit;
+    for (size_t i = 0; i < ARRAY_LENGTH(heaps); i++) {
+        struct due *first = due_heap_first(heaps[i]);
+
+        for (size_t j = 0; j < heaps[i]->count; j++)
+            figures->waiting += heaps[i]->items[j]->at <= now;
+        if (first != NULL && first->at < now) {
+            double lag = (double) (now - first->at) / (double) CLOCK_SECOND;
+
+            figures->lag = lag > figures->lag ? lag : figures->lag;
+        }
+    }
+    lock_release(&refresh->lock);
+}

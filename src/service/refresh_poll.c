@@ -1,0 +1,186 @@
+/*
+ * One poll: a chain of calls on the rpc loop threads, each started by the callback of the one
+ * before. A node that is up is asked for its processes only; one that was not is first asked who it
+ * is. What a clone of supervisord does not know (UNKNOWN_METHOD) is left out. No locks.
+ */
+#include "refresh_poll.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cesid/check.h"
+#include "cesid/clock.h"
+#include "cesid/error.h"
+#include "cesid/log.h"
+#include "cesid/memory.h"
+
+enum step { STEP_STATE, STEP_VERSION, STEP_API, STEP_NAME, STEP_PROCESSES, STEPS };
+
+static const char *const methods[STEPS] = {
+    [STEP_STATE] = "supervisor.getState",
+    [STEP_VERSION] = "supervisor.getSupervisorVersion",
+    [STEP_API] = "supervisor.getAPIVersion",
+    [STEP_NAME] = "supervisor.getIdentification",
+    [STEP_PROCESSES] = "supervisor.getAllProcessInfo",
+};
+
+/* Owned by the chain: one step at a time. */
+struct poll {
+    struct node *node;
+    struct node_settings *settings;
+    struct bus *bus;
+    struct config *config;
+    void (*ended)(void *argument, int error);
+    void *argument;
+    enum step step;
+    char *said[STEPS]; /* text answers */
+};
+
+void refresh_poll_ignore(void *argument, int error)
+{
+    (void) argument;
+    (void) error;
+}
+
+static void finish(struct poll *poll, int error)
+{
+    poll->ended(poll->argument, error);
+    for (int i = 0; i < STEPS; i++)
+        free(poll->said[i]);
+    config_unref(&poll->config);
+    node_settings_unref(&poll->settings);
+    node_unref(&poll->node);
+    free(poll);
+}
+
+static int apply(struct poll *poll, int error, enum rpc_cause cause,
+                 const struct xmlrpc_answer *answer, double latency)
+{
+    struct node_poll found = {
+        .error = error,
+        .cause = error == CESID_OK ? RPC_CAUSE_NONE : cause,
+        .answer = error == CESID_OK ? answer : NULL,
+        .latency = latency,
+        .supervisor_version = poll->said[STEP_VERSION],
+        .api_version = poll->said[STEP_API],
+        .identification = poll->said[STEP_NAME],
+        .supervisor_state = poll->said[STEP_STATE],
+    };
+
+    return node_apply(poll->node, poll->bus, &found, poll->config->refresh.processes_max);
+}
+
+/* A node answered with a fault where none belongs. */
+static enum rpc_cause fault_cause(int64_t code)
+{
+    return code == FAULT_UNKNOWN_METHOD ? RPC_CAUSE_NO_RPC_INTERFACE : RPC_CAUSE_PROTOCOL;
+}
+
+static void conclude(struct poll *poll, struct supervisor_result *result)
+{
+    struct breaker_settings breaker = {poll->config->breaker.failures,
+                                       poll->config->breaker.open_min,
+                                       poll->config->breaker.open_max};
+    enum rpc_cause cause = result->cause;
+    int error = result->error;
+
+    if (error == CESID_E_CANCELLED || error == CESID_E_SHUTTING_DOWN) {
+        node_breaker_report(poll->node, error, &breaker);
+        finish(poll, error);
+        return;
+    }
+    if (error != CESID_OK && result->answer.fault) {
+        if (result->answer.fault_code == FAULT_SHUTDOWN_STATE) {
+            /* Alive, and about to go: what it told before still stands. */
+            free(poll->said[STEP_STATE]);
+            poll->said[STEP_STATE] = mem_string("SHUTDOWN");
+            error = CESID_OK;
+        } else {
+            cause = fault_cause(result->answer.fault_code);
+            error = CESID_E_NODE_PROTOCOL;
+        }
+    }
+    error = error == CESID_OK
+                ? apply(poll, CESID_OK, RPC_CAUSE_NONE,
+                        result->answer.fault ? NULL : &result->answer, result->duration)
+                : error;
+    if (error != CESID_OK) {
+        if (cause == RPC_CAUSE_NONE)
+            cause = RPC_CAUSE_PROTOCOL;
+        if (apply(poll, error, cause, NULL, 0) != CESID_OK)
+            log_error("refresh", "could not record a failed poll",
+                      log_s("node", node_name(poll->node)));
+    }
+    node_breaker_report(poll->node, error, &breaker);
+    finish(poll, error);
+}
+
+static void next_step(struct poll *poll);
+
+static void remember(struct poll *poll, const struct xmlrpc_answer *answer)
+{
+    const struct xmlrpc_value *value = answer->value;
+
+    if (poll->step == STEP_STATE && value->type == XMLRPC_STRUCT)
+        value = xmlrpc_member(value, "statename");
+    if (value == NULL || value->type != XMLRPC_STRING || value->as.string.length > 128)
+        return;
+    poll->said[poll->step] = mem_string(value->as.string.data);
+}
+
+static void step_done(void *argument, struct supervisor_result *result)
+{
+    struct poll *poll = argument;
+
+    if (poll->step == STEP_PROCESSES || (result->error != CESID_OK && !result->answer.fault)) {
+        conclude(poll, result);
+        return;
+    }
+    if (result->error == CESID_OK)
+        remember(poll, &result->answer);
+    poll->step++;
+    next_step(poll);
+}
+
+static void next_step(struct poll *poll)
+{
+    struct supervisor_call call;
+    int error;
+
+    supervisor_call_init(&call, methods[poll->step], poll->config, poll->config->timeouts.refresh);
+    error = supervisor_submit(poll->settings->endpoint, &call, step_done, poll, NULL);
+    supervisor_call_destroy(&call);
+    if (error != CESID_OK) {
+        struct supervisor_result result = {.error = error};
+
+        conclude(poll, &result);
+    }
+}
+
+void refresh_poll_start(struct node *node, struct bus *bus, struct config_box *config, bool forced,
+                        void (*ended)(void *argument, int error), void *argument)
+{
+    struct poll *poll;
+    struct node_view *view = node_view(node);
+    bool known = view->state == NODE_UP && view->supervisor_state != NULL &&
+                 strcmp(view->supervisor_state, "RUNNING") == 0;
+
+    node_view_unref(&view);
+    if (!node_breaker_allow(node) && !forced) {
+        ended(argument, CESID_E_NODE_CIRCUIT_OPEN);
+        return;
+    }
+    poll = mem_alloc(sizeof(*poll));
+    poll->node = node_ref(node);
+    poll->settings = node_settings(node);
+    poll->bus = bus;
+    poll->config = config_get(config);
+    poll->ended = ended;
+    poll->argument = argument;
+    poll->step = known ? STEP_PROCESSES : STEP_STATE;
+    if (poll->settings->endpoint == NULL) {
+        finish(poll, CESID_E_CONFLICT); /* disabled: nothing to ask */
+        return;
+    }
+    next_step(poll);
+}
