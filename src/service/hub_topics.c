@@ -1,0 +1,323 @@
+/*
+ * Topics: what a client asked for, and what it may see. Subscribing runs on the client's worker
+ * thread; broadcasts ask client_wants_locked under the client's lock.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cesid/check.h"
+#include "cesid/error.h"
+#include "cesid/memory.h"
+#include "cesid/strbuf.h"
+#include "hub_private.h"
+
+#define TOPICS_MAX  256 /* node and log topics a client */
+#define PENDING_MAX 64
+
+struct log_topic *client_log_topic_locked(struct hub_client *client, const char *name)
+{
+    struct log_topic *topic;
+
+    lock_assert_held(&client->lock);
+    HASH_FIND_STR(client->logs, name, topic);
+    return topic;
+}
+
+/* Bounds of what waits for the tail: past them the reader sees a gap in the offsets. */
+static void hold_back(struct log_topic *topic, struct event *event)
+{
+    if (topic->pending_count == PENDING_MAX)
+        return;
+    if (topic->pending == NULL)
+        topic->pending = mem_array(PENDING_MAX, sizeof(topic->pending[0]));
+    topic->pending[topic->pending_count++] = event_ref(event);
+}
+
+bool client_wants_locked(struct hub_client *client, const struct event *event)
+{
+    struct node_topic *node = NULL;
+    struct log_topic *log;
+
+    lock_assert_held(&client->lock);
+    switch (event->type) {
+    case EVENT_NODE:
+    case EVENT_NODE_REMOVED:
+    case EVENT_PROCESS:
+        if (!client->fleet && client->nodes != NULL)
+            HASH_FIND_STR(client->nodes, event->node, node);
+        if (!client->fleet && node == NULL)
+            return false;
+        break;
+    case EVENT_OPERATION:
+        if (!client->operations)
+            return false;
+        break;
+    case EVENT_LOG:
+        log = client_log_topic_locked(client, event->topic);
+        if (log == NULL)
+            return false;
+        if (!log->primed) {
+            hold_back(log, (struct event *) event);
+            return false;
+        }
+        break;
+    case EVENT_ACTIVITY:
+    case EVENT_LOST:
+    case EVENT_PRIVATE:
+    case EVENT_TYPES:
+        return false;
+    }
+    return access_allows(client->session->access, event->permission, event->environment);
+}
+
+bool topic_parse_log(const char *topic, char *name, size_t size)
+{
+    const char *rest, *end;
+    size_t length;
+
+    if (strncmp(topic, "log:", 4) != 0)
+        return false;
+    topic += 4;
+    rest = strchr(topic, ':');
+    end = strrchr(topic, ':');
+    if (rest == NULL || rest == end)
+        return false;
+    length = (size_t) (rest - topic);
+    if (length == 0 || length >= size ||
+        (strcmp(end, ":stdout") != 0 && strcmp(end, ":stderr") != 0))
+        return false;
+    memcpy(name, topic, length);
+    name[length] = '\0';
+    /* GROUP:PROCESS between them */
+    return memchr(rest + 1, ':', (size_t) (end - rest - 1)) != NULL;
+}
+
+/* Whether the node is there and the session may do that on it. */
+static int check_node(struct hub_client *client, const char *name, enum permission permission)
+{
+    struct node *node = registry_find(client->hub->registry, name);
+    struct node_settings *settings;
+    const struct access *access = client->session->access;
+    int error = CESID_OK;
+
+    if (node == NULL)
+        return CESID_E_NOT_FOUND;
+    settings = node_settings(node);
+    if (!access_allows(access, NODE_READ, settings->config.environment))
+        error = CESID_E_NOT_FOUND;
+    else if (!access_allows(access, permission, settings->config.environment))
+        error = CESID_E_FORBIDDEN;
+    node_settings_unref(&settings);
+    node_unref(&node);
+    return error;
+}
+
+static void log_topic_free(struct log_topic *topic)
+{
+    for (size_t i = 0; i < topic->pending_count; i++)
+        event_unref(&topic->pending[i]);
+    free(topic->pending);
+    free(topic->name);
+    free(topic);
+}
+
+static bool room_locked(const struct hub_client *client)
+{
+    return HASH_COUNT(client->nodes) + HASH_COUNT(client->logs) < TOPICS_MAX;
+}
+
+static int subscribe_node(struct hub_client *client, const char *name)
+{
+    struct node_topic *topic;
+    int error = check_node(client, name, NODE_READ);
+
+    if (error != CESID_OK)
+        return error;
+    lock_acquire(&client->lock);
+    HASH_FIND_STR(client->nodes, name, topic);
+    if (topic == NULL && !room_locked(client)) {
+        error = CESID_E_RATE_LIMITED;
+    } else if (topic == NULL) {
+        topic = mem_alloc(sizeof(*topic));
+        topic->name = mem_string(name);
+        HASH_ADD_KEYPTR(hh, client->nodes, topic->name, strlen(topic->name), topic);
+    }
+    lock_release(&client->lock);
+    return error;
+}
+
+/* The tail first, then what came meanwhile and is not in it. */
+static void prime_locked(struct hub_client *client, struct log_topic *topic,
+                         const struct event *tail)
+{
+    int64_t from = tail == NULL ? INT64_MIN : tail->raw_offset + (int64_t) tail->raw_length;
+
+    topic->primed = true;
+    for (size_t i = 0; i < topic->pending_count; i++) {
+        if (topic->pending[i]->raw_offset >= from)
+            client_offer_locked(client, topic->pending[i]);
+        event_unref(&topic->pending[i]);
+    }
+    free(topic->pending);
+    topic->pending = NULL;
+    topic->pending_count = 0;
+}
+
+static int subscribe_log(struct hub_client *client, const char *name, const char *node)
+{
+    struct log_topic *topic;
+    struct event *tail = NULL;
+    int error = check_node(client, node, LOG_READ);
+
+    if (error != CESID_OK)
+        return error;
+    lock_acquire(&client->lock);
+    if (client_log_topic_locked(client, name) != NULL) {
+        lock_release(&client->lock);
+        return CESID_OK;
+    }
+    if (!room_locked(client) || client->state != CLIENT_OPEN) {
+        lock_release(&client->lock);
+        return CESID_E_RATE_LIMITED;
+    }
+    topic = mem_alloc(sizeof(*topic));
+    topic->name = mem_string(name);
+    HASH_ADD_KEYPTR(hh, client->logs, topic->name, strlen(topic->name), topic);
+    lock_release(&client->lock);
+
+    error = logstreams_watch(client->hub->streams, name, &tail);
+
+    lock_acquire(&client->lock);
+    if (error != CESID_OK) {
+        HASH_DEL(client->logs, topic);
+        log_topic_free(topic);
+    } else {
+        if (tail != NULL)
+            client_offer_locked(client, tail);
+        prime_locked(client, topic, tail);
+    }
+    lock_release(&client->lock);
+    event_unref(&tail);
+    if (error == CESID_OK && !client->pull)
+        sender_wake(client->hub, client);
+    return error;
+}
+
+static int subscribe_fleet(struct hub_client *client)
+{
+    struct event *snapshot;
+
+    if (!access_allows_somewhere(client->session->access, NODE_READ))
+        return CESID_E_FORBIDDEN;
+    lock_acquire(&client->lock);
+    client->fleet = true;
+    lock_release(&client->lock);
+    /* After the flag: an event between the two is in the snapshot, or behind it, never lost. */
+    snapshot = hub_snapshot_event(client);
+    lock_acquire(&client->lock);
+    client_offer_locked(client, snapshot);
+    lock_release(&client->lock);
+    event_unref(&snapshot);
+    if (!client->pull)
+        sender_wake(client->hub, client);
+    return CESID_OK;
+}
+
+int hub_subscribe(struct hub_client *client, const char *topic)
+{
+    char node[128];
+
+    if (strcmp(topic, "fleet") == 0)
+        return subscribe_fleet(client);
+    if (strcmp(topic, "operations") == 0) {
+        if (!access_allows_somewhere(client->session->access, PROCESS_READ))
+            return CESID_E_FORBIDDEN;
+        lock_acquire(&client->lock);
+        client->operations = true;
+        lock_release(&client->lock);
+        return CESID_OK;
+    }
+    if (strncmp(topic, "node:", 5) == 0)
+        return subscribe_node(client, topic + 5);
+    if (topic_parse_log(topic, node, sizeof(node)))
+        return subscribe_log(client, topic, node);
+    return CESID_E_VALIDATION_FAILED;
+}
+
+static int unsubscribe_log(struct hub_client *client, const char *name)
+{
+    struct log_topic *topic;
+
+    lock_acquire(&client->lock);
+    topic = client_log_topic_locked(client, name);
+    if (topic != NULL)
+        HASH_DEL(client->logs, topic);
+    lock_release(&client->lock);
+    if (topic == NULL)
+        return CESID_OK;
+    logstreams_unwatch(client->hub->streams, name);
+    log_topic_free(topic);
+    return CESID_OK;
+}
+
+static int unsubscribe_node(struct hub_client *client, const char *name)
+{
+    struct node_topic *topic;
+
+    lock_acquire(&client->lock);
+    HASH_FIND_STR(client->nodes, name, topic);
+    if (topic != NULL) {
+        HASH_DEL(client->nodes, topic);
+        free(topic->name);
+        free(topic);
+    }
+    lock_release(&client->lock);
+    return CESID_OK;
+}
+
+int hub_unsubscribe(struct hub_client *client, const char *topic)
+{
+    char node[128];
+
+    if (strcmp(topic, "fleet") == 0 || strcmp(topic, "operations") == 0) {
+        lock_acquire(&client->lock);
+        if (*topic == 'f')
+            client->fleet = false;
+        else
+            client->operations = false;
+        lock_release(&client->lock);
+        return CESID_OK;
+    }
+    if (strncmp(topic, "node:", 5) == 0)
+        return unsubscribe_node(client, topic + 5);
+    if (topic_parse_log(topic, node, sizeof(node)))
+        return unsubscribe_log(client, topic);
+    return CESID_E_VALIDATION_FAILED;
+}
+
+void client_drop_topics(struct hub_client *client)
+{
+    struct node_topic *nodes, *node, *next_node;
+    struct log_topic *logs, *log, *next_log;
+
+    lock_acquire(&client->lock);
+    nodes = client->nodes;
+    logs = client->logs;
+    client->nodes = NULL;
+    client->logs = NULL;
+    client->fleet = client->operations = false;
+    lock_release(&client->lock);
+
+    HASH_ITER(hh, nodes, node, next_node)
+    {
+        HASH_DEL(nodes, node);
+        free(node->name);
+        free(node);
+    }
+    HASH_ITER(hh, logs, log, next_log)
+    {
+        HASH_DEL(logs, log);
+        logstreams_unwatch(client->hub->streams, log->name);
+        log_topic_free(log);
+    }
+}
