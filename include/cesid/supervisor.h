@@ -62,20 +62,25 @@ struct supervisor_process {
     int exit_status;
 };
 
-/* What came of a call. error 0: answer.value is there. NODE_FAULT: answer.fault_*. Else the
- * transport's error and cause. detail is a sentence for the problem answer. */
+/* What came of a call. error 0: answer.value is there. answer.fault: supervisord refused, see
+ * answer.fault_*; error is then ALREADY_STARTED, NOT_RUNNING, NOT_FOUND (BAD_NAME) or NODE_FAULT,
+ * and detail supervisord's text. Else the transport's error and cause, and detail is a sentence
+ * for the problem answer. */
 struct supervisor_result {
     int error;
     enum rpc_cause cause;
+    int status; /* HTTP status, 0 when none came */
     struct xmlrpc_answer answer;
     double duration;
     char detail[256];
 };
 void supervisor_result_free(struct supervisor_result *result);
 
-/* Method and arguments: build with supervisor_request, then add arguments with xmlrpc_add_*. */
+/* Method and arguments: supervisor_call_init, then add arguments to body with xmlrpc_add_*; the
+ * end is added when it is sent. The other fields may be changed before that. */
 struct supervisor_call {
     struct strbuf body;
+    bool ended;
     size_t answer_max;
     size_t values_max;
     bool deferred; /* set for start, stop and group methods: see rpc.h */
@@ -87,7 +92,8 @@ void supervisor_call_init(struct supervisor_call *call, const char *method,
                           const struct config *config, double timeout /* seconds from now */);
 void supervisor_call_destroy(struct supervisor_call *call);
 
-/* done runs on the loop thread and borrows result (it may steal answer by zeroing it). */
+/* done runs on the loop thread and borrows result (it may steal answer by zeroing it). Besides
+ * rpc_submit's errors BODY_TOO_LARGE, when the arguments are; then done is not called either. */
 int supervisor_submit(struct rpc_endpoint *endpoint, struct supervisor_call *call,
                       void (*done)(void *argument, struct supervisor_result *result),
                       void *argument, struct rpc_call **handle) CESID_WARN_UNUSED;
@@ -112,8 +118,11 @@ struct supervisor_log {
     int64_t size;       /* of the log when it was asked */
     bool truncated;     /* the deadline or the limit of calls cut it short */
 };
-/* process "group:name"; stream "stdout" or "stderr". offset < 0 counts from the end. On failure
- * fault and transport details are in *result, which the caller frees in every case. */
+void supervisor_log_free(struct supervisor_log *log);
+/* process "group:name"; NULL: supervisord's own log, and stream does not matter. stream "stdout" or
+ * "stderr". offset < 0 counts from the end. *log needs no init. Returns result->error. On failure
+ * fault and transport details are in *result; the caller frees both in every case. A deadline
+ * (timeouts.log) that passes after some text was read is no failure but truncated. */
 int supervisor_read_log(struct rpc_endpoint *endpoint, const struct config *config,
                         const char *process, const char *stream, int64_t offset, int64_t length,
                         bool (*cancelled)(void *argument), void *argument,
