@@ -169,6 +169,11 @@ void config_problem_print(struct strbuf *out, const struct config_problem *probl
 struct config *config_ref(struct config *config);
 void config_unref(struct config **config);
 
+/* For whoever keeps nodes beside a configuration: a deep copy, and the freeing of what a node holds
+ * (not of the struct; NULL members are fine). */
+void config_node_copy(struct config_node *to, const struct config_node *from);
+void config_node_clear(struct config_node *node);
+
 /* The configuration in force. */
 struct config_box;
 struct config_box *config_box_create(struct config *config); /* takes over the reference */
@@ -182,7 +187,7 @@ int config_check_url(const char *url, const char **why) CESID_WARN_UNUSED;
 /* The option table, for manual, sample and tests: "server.threads", "64", "1 to 1024"… */
 struct config_option {
     const char *key;
-    const char *type; /* string, integer, number, boolean, strings, secret */
+    const char *type; /* string, integer, number, boolean, strings, secret, labels */
     const char *default_text;
     const char *range; /* "" when there is none */
     bool reloadable;
