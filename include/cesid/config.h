@@ -150,7 +150,7 @@ struct config {
 struct config_problem {
     char *file;
     int line;  /* 0: the file as a whole */
-    char *key; /* "server.threads", "nodes[2].url"; "" for the file */
+    char *key; /* "server.threads", "nodes[2].url", "syntax", "@include"; "" for the file */
     char *message;
 };
 

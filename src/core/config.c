@@ -288,7 +288,8 @@ static void report_syntax(struct config_source *source, config_t *parsed)
         free(name);
         return;
     }
-    config_report(source, line, "", "%s; is a semicolon, quote or bracket missing here or above?",
+    config_report(source, line, "syntax",
+                  "%s; is a semicolon, quote or bracket missing here or above?",
                   text ? text : "syntax error");
 }
 
@@ -312,9 +313,9 @@ int config_load(const char *file, struct config **config, struct config_problems
     if (source.files_count > 0) {
         config_t parsed;
         config_init(&parsed);
-        bool complete = config_read_string(&parsed, source.text.data);
+        bool complete = config_read_string(&parsed, source.text.data) && !source.broken;
         size_t found = source.found_count;
-        if (!complete)
+        if (!complete && !source.broken)
             report_syntax(&source, &parsed);
         config_setting_t *root = config_root_setting(&parsed);
         config_read_tree(&source, root, &loaded->config, !complete);

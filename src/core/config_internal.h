@@ -74,6 +74,7 @@ struct config_source {
     struct config_place *places; /* of each line of text; line n is places[n - 1] */
     size_t places_count, places_capacity;
     size_t newlines; /* in text */
+    bool broken;     /* the text ends where a string or comment began that never ends */
     struct found_problem *found;
     size_t found_count, found_capacity;
 };
@@ -87,7 +88,7 @@ void config_report(struct config_source *source, int line, const char *key, cons
     CESID_PRINTF(4, 5);
 /* A problem of a file, before it has a line in the text. file_line 0: as a whole. */
 void config_report_file(struct config_source *source, const char *file, int file_line,
-                        const char *format, ...) CESID_PRINTF(4, 5);
+                        const char *key, const char *format, ...) CESID_PRINTF(5, 6);
 
 /* ---- reading and checking ---- */
 

@@ -70,6 +70,9 @@ static void report_unknown(struct config_source *source, const config_setting_t 
 static void read_setting(const struct config_target *target, config_setting_t *group,
                          config_setting_t *setting)
 {
+    /* Where a syntax error broke off before the value. */
+    if (config_setting_type(setting) == CONFIG_TYPE_NONE)
+        return;
     const char *name = config_setting_name(setting);
     char key[CONFIG_KEY_SIZE];
     config_print_key(key, "%s.%s", target->path, name);
@@ -280,6 +283,8 @@ void config_read_tree(struct config_source *source, config_setting_t *root, stru
     int length = config_setting_length(root);
     for (int i = 0; i < length; i++) {
         config_setting_t *setting = config_setting_get_elem(root, (unsigned) i);
+        if (config_setting_type(setting) == CONFIG_TYPE_NONE)
+            continue;
         const char *name = config_setting_name(setting);
         struct config_target target = {.source = source, .base = config, .path = name};
         if (strcmp(name, "nodes") == 0) {

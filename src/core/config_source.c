@@ -61,14 +61,14 @@ void config_report(struct config_source *source, int line, const char *key, cons
 }
 
 void config_report_file(struct config_source *source, const char *file, int file_line,
-                        const char *format, ...)
+                        const char *key, const char *format, ...)
 {
     struct found_problem *problem = add_problem(source);
     /* Sorts to where the text had got to. */
     problem->line = (int) source->places_count;
     problem->file = mem_string(file);
     problem->file_line = file_line;
-    problem->key = mem_string("");
+    problem->key = mem_string(key);
     va_list arguments;
     va_start(arguments, format);
     problem->message = format_message(format, arguments);
@@ -109,6 +109,12 @@ char *config_resolve_path(const struct config_file *file, const char *path)
     return path[0] ? join_path(file->directory, path) : mem_string("");
 }
 
+/* A file that is named by another one's line is a problem of that line. */
+static const char *key_of(int line)
+{
+    return line > 0 ? "@include" : "";
+}
+
 /* NULL with a reported problem, or the content. Checks are made on the open file, so that it cannot
  * be exchanged between the check and the read. */
 static char *read_whole(struct config_source *source, const char *path, const char *from, int line,
@@ -117,21 +123,22 @@ static char *read_whole(struct config_source *source, const char *path, const ch
     char *content = NULL;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
-        config_report_file(source, from, line, "cannot open %s: %s", path, strerror(errno));
+        config_report_file(source, from, line, key_of(line), "cannot open %s: %s", path,
+                           strerror(errno));
         return NULL;
     }
     struct stat status;
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-        config_report_file(source, from, line, "%s is not a regular file", path);
+        config_report_file(source, from, line, key_of(line), "%s is not a regular file", path);
         goto done;
     }
     if (status.st_mode & (S_IWGRP | S_IWOTH)) {
-        config_report_file(source, path, 0,
+        config_report_file(source, path, 0, "",
                            "others may write to this file (mode %04o): chmod go-w it",
                            (unsigned) status.st_mode & 07777);
     }
     if (status.st_size > FILE_LIMIT) {
-        config_report_file(source, from, line, "%s is larger than 16 MiB", path);
+        config_report_file(source, from, line, key_of(line), "%s is larger than 16 MiB", path);
         goto done;
     }
     *others_read = status.st_mode & S_IROTH;
@@ -142,7 +149,8 @@ static char *read_whole(struct config_source *source, const char *path, const ch
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            config_report_file(source, from, line, "cannot read %s: %s", path, strerror(errno));
+            config_report_file(source, from, line, key_of(line), "cannot read %s: %s", path,
+                               strerror(errno));
             free(content);
             content = NULL;
             goto done;
@@ -193,10 +201,12 @@ static void emit(struct cursor *cursor)
     }
 }
 
-static void end_line(struct config_source *source)
+/* For a line that the file does not have. */
+static void end_line(struct cursor *cursor)
 {
-    strbuf_putc(&source->text, '\n');
-    source->newlines++;
+    strbuf_putc(&cursor->source->text, '\n');
+    cursor->source->newlines++;
+    set_place(cursor->source, cursor->file, cursor->line);
 }
 
 static const char *shown_path(const struct cursor *cursor)
@@ -204,21 +214,28 @@ static const char *shown_path(const struct cursor *cursor)
     return cursor->source->files[cursor->file].path;
 }
 
+/* What began at start does not end: the rest of the file says nothing. */
+static void break_off(struct cursor *cursor, int line, size_t start, const char *what)
+{
+    config_report_file(cursor->source, shown_path(cursor), line, "syntax", "%s does not end", what);
+    strbuf_truncate(&cursor->source->text, start);
+    cursor->source->broken = true;
+}
+
 static void emit_string(struct cursor *cursor)
 {
-    int start = cursor->line;
+    int line = cursor->line;
+    size_t start = cursor->source->text.length;
     emit(cursor);
     while (cursor->at < cursor->end && *cursor->at != '"') {
         if (*cursor->at == '\\' && cursor->end - cursor->at > 1)
             emit(cursor);
         emit(cursor);
     }
-    if (cursor->at == cursor->end) {
-        config_report_file(cursor->source, shown_path(cursor), start, "a string does not end");
-        strbuf_putc(&cursor->source->text, '"');
-        return;
-    }
-    emit(cursor);
+    if (cursor->at < cursor->end)
+        emit(cursor);
+    else
+        break_off(cursor, line, start, "a string");
 }
 
 static void emit_line_comment(struct cursor *cursor)
@@ -229,20 +246,19 @@ static void emit_line_comment(struct cursor *cursor)
 
 static void emit_block_comment(struct cursor *cursor)
 {
-    int start = cursor->line;
+    int line = cursor->line;
+    size_t start = cursor->source->text.length;
     emit(cursor);
     emit(cursor);
     while (cursor->end - cursor->at >= 2 && !(cursor->at[0] == '*' && cursor->at[1] == '/'))
         emit(cursor);
-    if (cursor->end - cursor->at < 2) {
-        while (cursor->at < cursor->end)
-            emit(cursor);
-        config_report_file(cursor->source, shown_path(cursor), start, "a comment does not end");
-        strbuf_puts(&cursor->source->text, "*/");
+    if (cursor->end - cursor->at >= 2) {
+        emit(cursor);
+        emit(cursor);
         return;
     }
-    emit(cursor);
-    emit(cursor);
+    cursor->at = cursor->end;
+    break_off(cursor, line, start, "a comment");
 }
 
 static bool is_digit(char c)
@@ -329,10 +345,9 @@ static bool emit_include(struct cursor *cursor)
 
     /* The included text starts on a line of its own, and what follows the include too. */
     char *from = mem_string(shown_path(cursor));
-    end_line(source);
+    end_line(cursor);
     read_file(source, path, from, cursor->line, cursor->depth + 1);
-    end_line(source);
-    set_place(source, cursor->file, cursor->line);
+    end_line(cursor);
 
     free(from);
     free(path);
@@ -344,7 +359,7 @@ static bool emit_include(struct cursor *cursor)
 static void expand(struct cursor *cursor)
 {
     bool line_start = true;
-    while (cursor->at < cursor->end) {
+    while (cursor->at < cursor->end && !cursor->source->broken) {
         char c = *cursor->at;
         char next = cursor->end - cursor->at > 1 ? cursor->at[1] : '\0';
         if (c == '"') {
@@ -374,7 +389,7 @@ static bool is_fit(struct config_source *source, const char *path, const char *c
 {
     const char *zero = memchr(content, '\0', length);
     if (zero || !text_is_utf8(content, length)) {
-        config_report_file(source, path, 0, "this file is not UTF-8 text");
+        config_report_file(source, path, 0, "", "this file is not UTF-8 text");
         return false;
     }
     return true;
@@ -384,7 +399,8 @@ static void read_file(struct config_source *source, const char *path, const char
                       int depth)
 {
     if (depth > INCLUDE_DEPTH || source->files_count >= FILES_LIMIT) {
-        config_report_file(source, from, line, "includes are nested too deeply, or in a circle");
+        config_report_file(source, from, line, key_of(line),
+                           "includes are nested too deeply, or in a circle");
         return;
     }
     size_t length = 0;
@@ -420,7 +436,7 @@ void config_source_read(struct config_source *source, const char *path)
     strbuf_init(&source->text, TEXT_LIMIT);
     read_file(source, path, path, 0, 0);
     if (strbuf_failed(&source->text))
-        config_report_file(source, path, 0, "the files are larger than 64 MiB together");
+        config_report_file(source, path, 0, "", "the files are larger than 64 MiB together");
 }
 
 void config_source_free(struct config_source *source)
