@@ -38,7 +38,7 @@ struct event {
     int64_t raw_offset; /* of LOG: where raw starts in the log */
     uint64_t count;     /* of LOST */
     /* set once by the bus before anybody else sees it */
-    uint64_t number; /* 1, 2, 3… of this run of cesid */
+    uint64_t number; /* 1, 2, 3… of this run of cesid; of LOG: of its stream */
     /* atomic */
     int references;
 };

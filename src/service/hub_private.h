@@ -20,6 +20,7 @@
 struct log_topic {
     char *name;
     bool primed;
+    uint64_t after; /* the stream's number up to which the tail had everything */
     struct event **pending;
     size_t pending_count;
     UT_hash_handle hh;

@@ -56,6 +56,8 @@ bool client_wants_locked(struct hub_client *client, const struct event *event)
         log = client_log_topic_locked(client, event->topic);
         if (log == NULL)
             return false;
+        if (log->primed && event->number <= log->after)
+            return false;
         if (!log->primed) {
             hold_back(log, (struct event *) event);
             return false;
@@ -150,11 +152,10 @@ static int subscribe_node(struct hub_client *client, const char *name)
 static void prime_locked(struct hub_client *client, struct log_topic *topic,
                          const struct event *tail)
 {
-    int64_t from = tail == NULL ? INT64_MIN : tail->raw_offset + (int64_t) tail->raw_length;
-
     topic->primed = true;
+    topic->after = tail == NULL ? 0 : tail->number;
     for (size_t i = 0; i < topic->pending_count; i++) {
-        if (topic->pending[i]->raw_offset >= from)
+        if (topic->pending[i]->number > topic->after)
             client_offer_locked(client, topic->pending[i]);
         event_unref(&topic->pending[i]);
     }

@@ -1,0 +1,83 @@
+/*
+ * A log stream's inside, shared by logstream.c and logstream_data.c only.
+ */
+#ifndef CESID_LOGSTREAM_PRIVATE_H
+#define CESID_LOGSTREAM_PRIVATE_H
+
+#include <uthash.h>
+
+#include "cesid/lock.h"
+#include "cesid/logstream.h"
+#include "cesid/thread.h"
+
+#define LOGSTREAM_TAIL  16384             /* bytes kept for late watchers */
+#define LOGSTREAM_RATE  (512.0 * 1024.0)  /* bytes a second that are passed on… */
+#define LOGSTREAM_BURST (2048.0 * 1024.0) /* …after this many at once */
+#define LOGSTREAM_PIECE 65536             /* bytes in one message */
+
+struct logstream {
+    /* immutable */
+    struct logstreams *streams;
+    char *topic, *node, *process, *kind;
+    UT_hash_handle hh; /* guarded by the streams' lock, like all below */
+    int references;    /* the table, and each call under way */
+    int watchers;
+    bool closed;    /* no longer in the table */
+    bool under_way; /* a call is made or made ready */
+    struct rpc_call *call;
+    uint64_t attempt;
+    int64_t retry_at;
+    double retry_delay;
+    int told;            /* the error that watchers were told last; 0: none */
+    char *environment;   /* of the node when the upstream was opened */
+    uint64_t number;     /* of the last piece */
+    int64_t next_offset; /* where the next byte belongs in the log; -1: not known yet */
+    int64_t discard;     /* bytes at the start of an upstream that were passed on before */
+    bool at_line_start;  /* false: the first piece begins inside a line, which is dropped */
+    char partial[4];     /* the beginning of a character */
+    size_t partial_length;
+    int64_t skipped; /* bytes left out since the last piece */
+    double budget;
+    int64_t budget_at;
+    struct strbuf tail;
+    int64_t tail_offset;
+};
+
+struct logstreams {
+    /* immutable */
+    struct config_box *config;
+    struct registry *registry;
+    void (*publish)(void *argument, struct event *event);
+    void *argument;
+    struct thread thread;
+
+    struct lock lock;
+    struct cond due;
+    /* guarded by lock */
+    struct logstream *by_topic;
+    bool stopping;
+};
+
+/* Bytes on their way to an event, copied under the lock and rendered outside. */
+struct logstream_piece {
+    char *data; /* NULL: none */
+    size_t length;
+    int64_t offset;
+    int64_t skipped;
+    uint64_t number;
+    char *environment;
+    int error; /* told in place of data */
+};
+
+/* Takes over the caller's reference: asks where the log stands, then opens the upstream. */
+void logstream_open(struct logstream *stream);
+/* A call of the stream ended (or could not be made); gives up its reference. */
+void logstream_ended(struct logstream *stream, int error, bool retry_soon);
+void logstream_tell(struct logstream *stream, int error);
+void logstream_release(struct logstream *stream);
+
+void logstream_tail_locked(struct logstream *stream, struct logstream_piece *piece);
+struct event *logstream_event(struct logstream *stream, const struct logstream_piece *piece);
+void logstream_piece_free(struct logstream_piece *piece);
+
+#endif
