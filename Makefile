@@ -55,7 +55,7 @@ ASSETS_OBJECT := $(BUILD)/obj/gen/assets.o
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 
-.PHONY: all check unit programs dashboard install uninstall clean distclean fuzz bench compile-commands
+.PHONY: all check unit programs dashboard install uninstall clean distclean fuzz fuzz-targets bench compile-commands
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -112,6 +112,19 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libcesid.a
 
 unit: $(UNIT_TESTS)
 	$(Q)scripts/run-unit $(BUILD)/unit
+
+# Fuzz targets: everything anew with clang and its instruments, as build/fuzz/fuzz_*. They run by
+# scripts/run-fuzz.
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz:
+	$(Q)$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,address,undefined \
+	    BUILD=$(BUILD)/fuzz fuzz-targets
+fuzz-targets: $(FUZZ_TARGETS)
+
+$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/libcesid.a
+	$(call say,FUZZ)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(BUILD)/obj/fuzz_$*.d $(ALL_LDFLAGS) -fsanitize=fuzzer \
+	    -o $@ $< $(BUILD)/libcesid.a $(LIBS)
 
 check: unit
 	$(Q)scripts/check-layers $(BUILD)

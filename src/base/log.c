@@ -83,7 +83,7 @@ enum log_level log_level_of(const char *subsystem)
     lock_acquire(&log_lock);
     for (int i = 0; i < own_levels_count; i++)
         if (strcmp(own_levels[i].subsystem, subsystem) == 0)
-            level = own_levels[i].level;
+            level = (int) own_levels[i].level;
     lock_release(&log_lock);
     return (enum log_level) level;
 }
