@@ -19,8 +19,9 @@ size_t text_utf8_complete(const char *data, size_t length);
 /* Appends data with every byte that is not part of well-formed UTF-8 replaced by U+FFFD. */
 void text_add_utf8(struct strbuf *out, const char *data, size_t length);
 
-/* Appends a JSON string with its quotes. Invalid UTF-8 becomes U+FFFD; control characters, U+2028,
- * U+2029, '<', '>' and '&' are escaped, so that the text is also harmless inside HTML. */
+/* Appends a JSON string with its quotes. Invalid UTF-8 becomes U+FFFD; control characters (C1 too),
+ * U+2028, U+2029, bidirectional overrides, '<', '>' and '&' are escaped, so that the text is also
+ * harmless inside HTML and on a terminal. */
 void text_add_json(struct strbuf *out, const char *data, size_t length);
 
 /* Appends for a log line: printable UTF-8 as it is, everything else (control bytes, backslash,

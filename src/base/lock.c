@@ -132,8 +132,10 @@ void lock_assert_none_held(void)
 
 static void count_wait(enum lock_rank rank, int64_t since)
 {
+    int64_t waited = clock_now() - since;
+
     __atomic_add_fetch(&waits[rank].count, 1, __ATOMIC_RELAXED);
-    __atomic_add_fetch(&waits[rank].nanoseconds, (uint64_t) (clock_now() - since),
+    __atomic_add_fetch(&waits[rank].nanoseconds, waited > 0 ? (uint64_t) waited : 0,
                        __ATOMIC_RELAXED);
 }
 
@@ -240,9 +242,16 @@ void cond_destroy(struct cond *cond)
     CHECK(pthread_cond_destroy(&cond->cond) == 0);
 }
 
-void cond_wait(struct cond *cond, struct lock *lock)
+/* A wait takes the lock again at its end, so a higher one must not be held meanwhile. */
+static void note_waiting(const struct lock *lock)
 {
     note_released(lock, lock->rank);
+    note_wanted(lock->rank);
+}
+
+void cond_wait(struct cond *cond, struct lock *lock)
+{
+    note_waiting(lock);
     CHECK(pthread_cond_wait(&cond->cond, &lock->mutex) == 0);
     note_acquired(lock, lock->rank);
 }
@@ -265,7 +274,7 @@ bool cond_wait_until(struct cond *cond, struct lock *lock, int64_t deadline)
     left += until.tv_nsec;
     until.tv_sec += (time_t) (left / CLOCK_SECOND);
     until.tv_nsec = (long) (left % CLOCK_SECOND);
-    note_released(lock, lock->rank);
+    note_waiting(lock);
     error = pthread_cond_timedwait(&cond->cond, &lock->mutex, &until);
     note_acquired(lock, lock->rank);
     CHECK(error == 0 || error == ETIMEDOUT);

@@ -1,13 +1,16 @@
 /*
- * The log. A line is built on the caller's stack side and written with one write(2) under
- * LOCK_LOG, so lines never mix. Levels are atomics: asking costs no lock. A log that cannot be
- * written must not stop the server; the line is lost.
+ * The log. A line is built before LOCK_LOG is taken and written with one write(2) under it, so
+ * lines never mix. The general level is an atomic: most calls below it cost no lock. A log that
+ * cannot be written must not stop the server: the line is lost. So it is when nobody reads the pipe
+ * that standard error may be: the first line waits a moment for room, the others do not until one
+ * gets through.
  */
 #include "cesid/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,10 +25,11 @@
 #include "cesid/text.h"
 
 #define LINE_MAX_BYTES 8192
-#define LINE_END_BYTES 128 /* kept free for what closes a line */
+#define LINE_END_BYTES 512 /* kept free for what closes a line, a request id fully escaped too */
 #define FIELDS_MAX     16
 #define SUBSYSTEMS_MAX 32
 #define VALUE_MAX      2048
+#define STALL_MS       100
 
 static const char *const level_names[LOG_LEVELS] = {
     [LOG_LEVEL_ERROR] = "error",
@@ -42,6 +46,7 @@ struct own_level {
 static struct lock log_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER, .rank = LOCK_LOG};
 /* guarded by log_lock */
 static int output = STDERR_FILENO;
+static bool stalled; /* the last line found no room in the output */
 static char *file_name;
 static struct own_level own_levels[SUBSYSTEMS_MAX];
 /* atomic */
@@ -135,10 +140,18 @@ uint64_t log_count(enum log_level level)
     return __atomic_load_n(&counts[level], __ATOMIC_RELAXED);
 }
 
+/* A long value is cut, between characters. */
+static size_t value_length(const char *value)
+{
+    size_t length = strnlen(value, VALUE_MAX);
+
+    return length < VALUE_MAX ? length : text_utf8_complete(value, length);
+}
+
 static void add_text_value(struct strbuf *line, const char *value)
 {
     bool quote = *value == '\0' || strpbrk(value, " \"=") != NULL;
-    size_t length = strnlen(value, VALUE_MAX);
+    size_t length = value_length(value);
 
     if (!quote) {
         text_add_escaped(line, value, length);
@@ -175,7 +188,7 @@ static void add_value(struct strbuf *line, const struct log_field *field, bool j
         if (field->value.string == NULL)
             strbuf_puts(line, "null");
         else if (json)
-            text_add_json(line, field->value.string, strnlen(field->value.string, VALUE_MAX));
+            text_add_json(line, field->value.string, value_length(field->value.string));
         else
             add_text_value(line, field->value.string);
         break;
@@ -192,11 +205,21 @@ static void build_text(struct strbuf *line, enum log_level level, const char *su
     clock_rfc3339(time, clock_wall());
     strbuf_printf(line, "%s %s %s %s", time, level_names[level], subsystem, message);
     for (size_t i = 0; i < count; i++) {
+        size_t before = line->length;
+
         strbuf_printf(line, " %s=", fields[i].key);
         add_value(line, &fields[i], false);
+        if (strbuf_failed(line)) { /* what does not fit whole is left out */
+            line->failed = false;
+            strbuf_truncate(line, before);
+            break;
+        }
     }
-    if (request[0] != '\0')
-        strbuf_printf(line, " request=%s", request);
+    line->limit += LINE_END_BYTES;
+    if (request[0] != '\0') {
+        strbuf_puts(line, " request=");
+        text_add_escaped(line, request, strlen(request));
+    }
 }
 
 static void build_json(struct strbuf *line, enum log_level level, const char *subsystem,
@@ -220,9 +243,25 @@ static void build_json(struct strbuf *line, enum log_level level, const char *su
         }
     }
     line->limit += LINE_END_BYTES;
-    if (request[0] != '\0')
-        strbuf_printf(line, ",\"request_id\":\"%s\"", request);
+    if (request[0] != '\0') {
+        strbuf_puts(line, ",\"request_id\":");
+        text_add_json(line, request, strlen(request));
+    }
     strbuf_putc(line, '}');
+}
+
+static void write_locked(const char *data, size_t length)
+{
+    struct pollfd room = {.fd = output, .events = POLLOUT};
+    ssize_t written;
+
+    lock_assert_held(&log_lock);
+    stalled = poll(&room, 1, stalled ? 0 : STALL_MS) == 0;
+    if (stalled)
+        return;
+    do
+        written = write(output, data, length);
+    while (written < 0 && errno == EINTR);
 }
 
 void log_write(enum log_level level, const char *subsystem, const char *message, ...)
@@ -231,7 +270,7 @@ void log_write(enum log_level level, const char *subsystem, const char *message,
     struct strbuf line;
     size_t count = 0;
     va_list arguments;
-    ssize_t written;
+    int saved_errno = errno;
 
     if (!log_enabled(level, subsystem))
         return;
@@ -249,16 +288,13 @@ void log_write(enum log_level level, const char *subsystem, const char *message,
         build_json(&line, level, subsystem, message, fields, count);
     else
         build_text(&line, level, subsystem, message, fields, count);
-    line.limit = LINE_MAX_BYTES;
-    line.failed = false;
     strbuf_putc(&line, '\n');
     lock_acquire(&log_lock);
-    do
-        written = write(output, line.data, line.length);
-    while (written < 0 && errno == EINTR);
+    write_locked(line.data, line.length);
     lock_release(&log_lock);
     __atomic_add_fetch(&counts[level], 1, __ATOMIC_RELAXED);
     strbuf_destroy(&line);
+    errno = saved_errno;
 }
 
 static int open_file(const char *name)
@@ -266,51 +302,64 @@ static int open_file(const char *name)
     return open(name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 }
 
-static void replace_output(int descriptor, const char *name)
+/* Returns the old output, to be closed by close_output. */
+static int replace_output_locked(int descriptor)
 {
-    int old;
+    int old = output;
 
-    lock_acquire(&log_lock);
-    old = output;
+    lock_assert_held(&log_lock);
     output = descriptor;
-    if (name != file_name) {
-        free(file_name);
-        file_name = mem_string(name);
-    }
-    lock_release(&log_lock);
-    if (old != STDERR_FILENO)
-        close(old);
+    stalled = false;
+    return old;
+}
+
+static void close_output(int descriptor)
+{
+    if (descriptor != STDERR_FILENO)
+        close(descriptor);
 }
 
 int log_open(const char *file, enum log_format chosen)
 {
-    int descriptor = STDERR_FILENO;
+    int descriptor = STDERR_FILENO, old;
 
     if (file != NULL && *file == '\0')
         file = NULL;
     if (file != NULL && (descriptor = open_file(file)) < 0)
         return CESID_E_INTERNAL;
+    lock_acquire(&log_lock);
     __atomic_store_n(&format, (int) chosen, __ATOMIC_RELAXED);
-    replace_output(descriptor, file);
+    free(file_name);
+    file_name = mem_string(file);
+    old = replace_output_locked(descriptor);
+    lock_release(&log_lock);
+    close_output(old);
     return CESID_OK;
 }
 
 int log_reopen(void)
 {
-    int descriptor;
+    int descriptor = STDERR_FILENO, old = STDERR_FILENO;
 
-    if (file_name == NULL)
-        return CESID_OK;
-    descriptor = open_file(file_name);
-    if (descriptor < 0)
-        return CESID_E_INTERNAL;
-    replace_output(descriptor, file_name);
-    return CESID_OK;
+    /* Opened under the lock, or a log_open() meanwhile would be undone. */
+    lock_acquire(&log_lock);
+    if (file_name != NULL && (descriptor = open_file(file_name)) >= 0)
+        old = replace_output_locked(descriptor);
+    lock_release(&log_lock);
+    close_output(old);
+    return descriptor < 0 ? CESID_E_INTERNAL : CESID_OK;
 }
 
 void log_close(void)
 {
-    replace_output(STDERR_FILENO, NULL);
+    int old;
+
+    lock_acquire(&log_lock);
+    free(file_name);
+    file_name = NULL;
+    old = replace_output_locked(STDERR_FILENO);
+    lock_release(&log_lock);
+    close_output(old);
 }
 
 bool log_repeat_failed(struct log_repeat *repeat)

@@ -49,7 +49,7 @@ static bool reserve(struct strbuf *buffer, size_t more)
     capacity = buffer->capacity == 0 ? 64 : buffer->capacity * 2;
     if (capacity < needed)
         capacity = needed;
-    if (capacity > buffer->limit + 1)
+    if (capacity - 1 > buffer->limit)
         capacity = buffer->limit + 1;
     buffer->data = mem_resize(buffer->capacity == 0 ? NULL : buffer->data, capacity, 1);
     buffer->capacity = capacity;

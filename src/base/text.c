@@ -121,7 +121,8 @@ static void add_json_escape(struct strbuf *out, uint32_t point)
 static bool json_escapes(uint32_t point)
 {
     return point < 0x20 || point == '"' || point == '\\' || point == '<' || point == '>' ||
-           point == '&' || point == 0x7F || point == 0x2028 || point == 0x2029;
+           point == '&' || (point >= 0x7F && point < 0xA0) ||
+           (point >= 0x2028 && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069);
 }
 
 void text_add_json(struct strbuf *out, const char *data, size_t length)
@@ -182,7 +183,7 @@ void text_add_escaped(struct strbuf *out, const char *data, size_t length)
 static const char *next_character(const char *text)
 {
     uint32_t point;
-    int size = decode((const unsigned char *) text, strlen(text), &point);
+    int size = decode((const unsigned char *) text, strnlen(text, 4), &point);
 
     return text + (size > 0 ? size : 1);
 }

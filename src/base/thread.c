@@ -81,13 +81,13 @@ int thread_start(struct thread *thread, const char *subsystem, const char *name,
     start->argument = argument;
     thread_adopt(subsystem);
     error = pthread_create(&thread->handle, NULL, enter, start);
+    thread->started = error == 0;
     if (error != 0) {
         thread_leave(subsystem);
         free(start);
         log_error("base", "cannot start a thread", log_s("thread", name), log_i("errno", error));
         return CESID_E_INTERNAL;
     }
-    thread->started = true;
     return CESID_OK;
 }
 
