@@ -58,6 +58,8 @@ int hub_add_socket(struct hub *hub, int fd, struct session *session,
  */
 bool hub_client_received(struct hub_client *client, int first_byte, const char *data,
                          size_t length);
+/* Queues a close frame and tries to write it at once, for a worker that is about to leave. */
+void hub_client_close(struct hub_client *client, enum hub_close code);
 /* The worker leaves: after this returns nobody touches fd. Gives up the caller's reference. */
 void hub_client_gone(struct hub_client **client);
 

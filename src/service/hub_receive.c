@@ -171,15 +171,19 @@ static bool valid_close(const char *data, size_t length)
            (code >= 3000 && code <= 4999);
 }
 
+void hub_client_close(struct hub_client *client, enum hub_close code)
+{
+    lock_acquire(&client->lock);
+    client_close_locked(client, (uint16_t) code, false);
+    client_write_locked(client);
+    lock_release(&client->lock);
+}
+
 /* The peer closes: answer at once, from here, because the worker leaves right afterwards. */
 static bool peer_closes(struct hub_client *client, const char *data, size_t length)
 {
-    uint16_t code = valid_close(data, length) ? HUB_CLOSE_NORMAL : HUB_CLOSE_PROTOCOL;
-
-    lock_acquire(&client->lock);
-    client_close_locked(client, code, false);
-    client_write_locked(client);
-    lock_release(&client->lock);
+    hub_client_close(client,
+                     valid_close(data, length) ? HUB_CLOSE_NORMAL : HUB_CLOSE_PROTOCOL);
     return false;
 }
 
