@@ -1,0 +1,227 @@
+/*
+ * Actions on processes: start, stop, restart, signal, stdin, and all of a node at once. Each but
+ * stdin is an operation, waited for a while. CivetWeb's workers; no locks of its own.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cesid/clock.h"
+#include "cesid/fields.h"
+#include "cesid/memory.h"
+#include "cesid/paging.h"
+#include "cesid/routes.h"
+
+#define WAIT_SINGLE 10.0
+
+/* "group:name" of what the path says. */
+static void full_id(const struct request *request, char *id, size_t size)
+{
+    const char *text = request_text(request, "process");
+    const struct process_view *process = node_view_process(request->view, text);
+    if (process != NULL)
+        (void) snprintf(id, size, "%s", process->id);
+    else if (strchr(text, ':') != NULL)
+        (void) snprintf(id, size, "%s", text);
+    else
+        (void) snprintf(id, size, "%s:%s", text, text);
+}
+
+/* The failure of an action's only target as the request's problem. */
+static int single_failure(struct request *request, struct operation *operation)
+{
+    struct operation_outcome outcome;
+    operation_outcome(operation, 0, &outcome);
+    if (!outcome.finished || outcome.error == 0)
+        return 0;
+    if (outcome.detail[0] != '\0')
+        problem_detail(&request->problem, "%s", outcome.detail);
+    if (outcome.fault_code != 0)
+        problem_fault(&request->problem, outcome.fault_code, outcome.fault_text);
+    request->problem.retry_after = outcome.retry_after;
+    if (outcome.error == CESID_E_CANCELLED) {
+        problem_detail(&request->problem, "The operation was cancelled");
+        return CESID_E_CONFLICT;
+    }
+    return outcome.error;
+}
+
+/* Waits as Prefer says, or as the route does, and answers 200 or 202. */
+static int answer(struct request *request, struct response *response, struct operation *operation,
+                  double usual, bool single)
+{
+    double wait = request->wait >= 0 ? request->wait : usual;
+    /* Without a permit for holding a worker the answer is an early one. */
+    bool done = operation_wait(operation, clock_now(), NULL, NULL);
+    if (!done && wait > 0 && request_take_stream(request))
+        done = operation_wait(operation, clock_after(wait), request_cancelled, request);
+    int error = done && single ? single_failure(request, operation) : 0;
+    if (error != 0)
+        return error;
+    operation_json(response_json(response), operation);
+    response->status = done ? 200 : 202;
+    if (request->wait >= 0)
+        response_header(response, "Preference-Applied", "wait=%.0f", floor(wait));
+    if (!done)
+        response_location(response, "/api/v1/operations/%s", operation_id(operation));
+    return 0;
+}
+
+static int one(struct request *request, struct response *response, enum operation_action action,
+               const char *signal)
+{
+    char id[1100];
+    struct operation *operation = NULL;
+    struct operation_target target = {.node = request->node, .process = id};
+    full_id(request, id, sizeof(id));
+    if (request->view->state == NODE_DISABLED) {
+        problem_detail(&request->problem, "The node is disabled");
+        return CESID_E_CONFLICT;
+    }
+    /* Of a node that is not up nobody knows what runs there: the node itself shall say. */
+    if (request->view->state == NODE_UP && node_view_process(request->view, id) == NULL)
+        return CESID_E_NOT_FOUND;
+    struct operation_request wanted = {.action = action,
+                                       .signal = signal,
+                                       .targets = &target,
+                                       .targets_count = 1,
+                                       .force = request_boolean(request, "force"),
+                                       .actor = request->session->user.username,
+                                       .request_id = request->id};
+    int error = operations_submit(request->context->operations, &wanted, &operation);
+    if (error != 0)
+        return error;
+    error = answer(request, response, operation, WAIT_SINGLE, true);
+    operation_unref(&operation);
+    return error;
+}
+
+static int start(struct request *request, struct response *response)
+{
+    return one(request, response, OPERATION_START, NULL);
+}
+
+static int stop(struct request *request, struct response *response)
+{
+    return one(request, response, OPERATION_STOP, NULL);
+}
+
+static int restart(struct request *request, struct response *response)
+{
+    return one(request, response, OPERATION_RESTART, NULL);
+}
+
+static int send_signal(struct request *request, struct response *response)
+{
+    return one(request, response, OPERATION_SIGNAL, request_text(request, "signal"));
+}
+
+static int send_stdin(struct request *request, struct response *response)
+{
+    char id[1100];
+    const char *data = request_text(request, "data");
+    struct supervisor_call call;
+    struct supervisor_result result;
+    full_id(request, id, sizeof(id));
+    supervisor_call_init(&call, "supervisor.sendProcessStdin", request->config,
+                         request->config->timeouts.signal);
+    xmlrpc_add_string(&call.body, id, strlen(id));
+    xmlrpc_add_string(&call.body, data, strlen(data));
+    int error = request_call(request, &call, &result);
+    supervisor_result_free(&result);
+    response_no_content(response);
+    return error;
+}
+
+static int all(struct request *request, struct response *response, enum operation_action action)
+{
+    const struct node_view *view = request->view;
+    struct operation *operation = NULL;
+    size_t count = view->processes_count;
+    if (view->state == NODE_DISABLED) {
+        problem_detail(&request->problem, "The node is disabled");
+        return CESID_E_CONFLICT;
+    }
+    if (count == 0 && view->state != NODE_UP)
+        return CESID_E_NODE_UNREACHABLE;
+    if (count == 0) {
+        problem_detail(&request->problem, "The node has no processes");
+        return CESID_E_CONFLICT;
+    }
+    struct operation_target *targets = mem_array(count, sizeof(*targets));
+    for (size_t i = 0; i < count; i++)
+        targets[i] =
+            (struct operation_target){.node = request->node, .process = view->processes[i]->id};
+    struct operation_request wanted = {.action = action,
+                                       .targets = targets,
+                                       .targets_count = count,
+                                       .force = request_boolean(request, "force"),
+                                       .skip_settled = true,
+                                       .actor = request->session->user.username,
+                                       .request_id = request->id};
+    int error = operations_submit(request->context->operations, &wanted, &operation);
+    free(targets);
+    if (error != 0)
+        return error;
+    error = answer(request, response, operation, 0, false);
+    operation_unref(&operation);
+    return error;
+}
+
+static int start_all(struct request *request, struct response *response)
+{
+    return all(request, response, OPERATION_START);
+}
+
+static int stop_all(struct request *request, struct response *response)
+{
+    return all(request, response, OPERATION_STOP);
+}
+
+static int restart_all(struct request *request, struct response *response)
+{
+    return all(request, response, OPERATION_RESTART);
+}
+
+static const struct field process_fields[] = {FIELD_NODE_PATH, FIELD_PROCESS_PATH, FIELD_FORCE};
+static const struct field signal_fields[] = {
+    FIELD_NODE_PATH,
+    FIELD_PROCESS_PATH,
+    FIELD_FORCE,
+    {.name = "signal",
+     .place = FIELD_BODY,
+     .required = true,
+     .choices = "HUP|INT|QUIT|ILL|TRAP|ABRT|BUS|FPE|KILL|USR1|SEGV|USR2|PIPE|ALRM|TERM|STKFLT|"
+                "CHLD|CONT|STOP|TSTP|TTIN|TTOU|URG|XCPU|XFSZ|VTALRM|PROF|WINCH|IO|PWR|SYS",
+     .about = "a signal's name without SIG"},
+};
+static const struct field stdin_fields[] = {
+    FIELD_NODE_PATH,
+    FIELD_PROCESS_PATH,
+    {.name = "data",
+     .place = FIELD_BODY,
+     .required = true,
+     .minimum = 1,
+     .maximum = 65536,
+     .about = "text for the process's standard input"},
+};
+static const struct field all_fields[] = {FIELD_NODE_PATH, FIELD_FORCE};
+
+#define ACTION(where, what, takes, text)                                                           \
+    {                                                                                              \
+        .method = "POST", .path = "/api/v1/nodes/{node}/" where, .scope = ROUTE_NODE,              \
+        .permission = PROCESS_CONTROL, .handler = what, ROUTE_FIELDS(takes), .about = text         \
+    }
+
+static const struct route routes[] = {
+    ACTION("processes/{process}/start", start, process_fields, "Start a process"),
+    ACTION("processes/{process}/stop", stop, process_fields, "Stop a process"),
+    ACTION("processes/{process}/restart", restart, process_fields, "Stop and start a process"),
+    ACTION("processes/{process}/signal", send_signal, signal_fields, "Send a signal"),
+    ACTION("processes/{process}/stdin", send_stdin, stdin_fields, "Write to standard input"),
+    ACTION("start-all", start_all, all_fields, "Start what does not run"),
+    ACTION("stop-all", stop_all, all_fields, "Stop what runs"),
+    ACTION("restart-all", restart_all, all_fields, "Restart every process"),
+};
+const struct route_table routes_actions = {routes, ARRAY_LENGTH(routes)};

@@ -1,0 +1,211 @@
+/*
+ * /nodes/{node}: supervisord itself: its configuration, reread, update, restart, shutdown, its own
+ * log. CivetWeb's workers; no locks of its own.
+ */
+#include <string.h>
+
+#include "cesid/fields.h"
+#include "cesid/paging.h"
+#include "cesid/routes.h"
+
+static int call0(struct request *request, const char *method, struct supervisor_result *result)
+{
+    struct supervisor_call call;
+    supervisor_call_init(&call, method, request->config, request->config->timeouts.config);
+    return request_call(request, &call, result);
+}
+
+static void put_value(struct json *json, const struct xmlrpc_value *value, int depth)
+{
+    const struct xmlrpc_value *at;
+    switch (value->type) {
+    case XMLRPC_INT:
+        json_integer(json, value->as.integer);
+        return;
+    case XMLRPC_BOOLEAN:
+        json_boolean(json, value->as.integer != 0);
+        return;
+    case XMLRPC_DOUBLE:
+        json_real(json, value->as.real);
+        return;
+    case XMLRPC_STRING:
+        json_bytes(json, value->as.string.data, value->as.string.length);
+        return;
+    case XMLRPC_ARRAY:
+        json_array(json);
+        for (at = value->as.items.first; at != NULL && depth < 4; at = at->next)
+            put_value(json, at, depth + 1);
+        json_array_end(json);
+        return;
+    case XMLRPC_STRUCT:
+    case XMLRPC_NIL:
+        break;
+    }
+    json_null(json);
+}
+
+/* A key that json_key may write as it is; supervisord's are all such. */
+static bool is_plain_key(const char *key)
+{
+    return key[0] != '\0' && strspn(key, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(key);
+}
+
+static int config(struct request *request, struct response *response)
+{
+    struct supervisor_result result;
+    int error = call0(request, "supervisor.getAllConfigInfo", &result);
+    if (error == 0 && result.answer.value->type != XMLRPC_ARRAY)
+        error = CESID_E_NODE_PROTOCOL;
+    if (error == 0) {
+        struct json *json = response_json(response);
+        int64_t total = 0;
+        json_object(json);
+        json_key(json, "items");
+        json_array(json);
+        for (const struct xmlrpc_value *one = result.answer.value->as.items.first; one != NULL;
+             one = one->next) {
+            if (one->type != XMLRPC_STRUCT)
+                continue;
+            total++;
+            json_object(json);
+            for (const struct xmlrpc_value *at = one->as.items.first; at != NULL; at = at->next) {
+                if (!is_plain_key(at->name))
+                    continue;
+                json_key(json, at->name);
+                put_value(json, at, 0);
+            }
+            json_object_end(json);
+        }
+        json_array_end(json);
+        json_put_integer(json, "total", total);
+        json_put_null(json, "next");
+        json_object_end(json);
+    }
+    supervisor_result_free(&result);
+    return error;
+}
+
+/* [[added, changed, removed]] of reloadConfig, each a list of names. */
+static const struct xmlrpc_value *change(const struct supervisor_result *result, int which)
+{
+    const struct xmlrpc_value *at = result->answer.value;
+    if (at->type != XMLRPC_ARRAY || at->as.items.count != 1)
+        return NULL;
+    at = at->as.items.first;
+    if (at->type != XMLRPC_ARRAY || at->as.items.count != 3)
+        return NULL;
+    at = at->as.items.first;
+    for (; which > 0; which--)
+        at = at->next;
+    return at->type == XMLRPC_ARRAY ? at : NULL;
+}
+
+enum { ADDED, CHANGED, REMOVED };
+
+static int reload(struct request *request, struct response *response,
+                  struct supervisor_result *result)
+{
+    static const char *const names[] = {"added", "changed", "removed"};
+    int error = call0(request, "supervisor.reloadConfig", result);
+    if (error != 0)
+        return error;
+    struct json *json = response_json(response);
+    json_object(json);
+    for (int which = ADDED; which <= REMOVED; which++) {
+        const struct xmlrpc_value *list = change(result, which);
+        if (list == NULL)
+            return CESID_E_NODE_PROTOCOL;
+        json_key(json, names[which]);
+        put_value(json, list, 0);
+    }
+    json_object_end(json);
+    return 0;
+}
+
+static int reread(struct request *request, struct response *response)
+{
+    struct supervisor_result result;
+    int error = reload(request, response, &result);
+    supervisor_result_free(&result);
+    return error;
+}
+
+static int group_call(struct request *request, const char *method, const struct xmlrpc_value *group,
+                      double timeout)
+{
+    struct supervisor_call call;
+    struct supervisor_result result;
+    supervisor_call_init(&call, method, request->config, timeout);
+    xmlrpc_add_string(&call.body, group->as.string.data, group->as.string.length);
+    call.deferred = strcmp(method, "supervisor.stopProcessGroup") == 0;
+    int error = request_call(request, &call, &result);
+    supervisor_result_free(&result);
+    return error;
+}
+
+/* As `supervisorctl update` does: what went or changed is stopped and taken out, what came or
+ * changed is put in (and started where it has autostart). */
+static int update(struct request *request, struct response *response)
+{
+    const struct config_timeouts *timeouts = &request->config->timeouts;
+    struct supervisor_result result;
+    int error = reload(request, response, &result);
+    static const int order[] = {REMOVED, CHANGED, ADDED};
+    for (size_t i = 0; error == 0 && i < ARRAY_LENGTH(order); i++) {
+        const struct xmlrpc_value *group = change(&result, order[i])->as.items.first;
+        for (; error == 0 && group != NULL; group = group->next) {
+            if (group->type != XMLRPC_STRING) {
+                error = CESID_E_NODE_PROTOCOL;
+                break;
+            }
+            if (order[i] != ADDED) {
+                error = group_call(request, "supervisor.stopProcessGroup", group, timeouts->stop);
+                if (error == 0)
+                    error = group_call(request, "supervisor.removeProcessGroup", group,
+                                       timeouts->config);
+            }
+            if (error == 0 && order[i] != REMOVED)
+                error = group_call(request, "supervisor.addProcessGroup", group, timeouts->config);
+        }
+    }
+    supervisor_result_free(&result);
+    refresh_now(request->context->refresh, request->node, NULL, NULL);
+    return error;
+}
+
+static int simple(struct request *request, struct response *response, const char *method)
+{
+    struct supervisor_result result;
+    int error = call0(request, method, &result);
+    supervisor_result_free(&result);
+    response_no_content(response);
+    refresh_now(request->context->refresh, request->node, NULL, NULL);
+    return error;
+}
+
+static int restart(struct request *request, struct response *response)
+{
+    return simple(request, response, "supervisor.restart");
+}
+
+static int shut_down(struct request *request, struct response *response)
+{
+    return simple(request, response, "supervisor.shutdown");
+}
+
+static const struct field node_fields[] = {FIELD_NODE_PATH};
+
+#define CONTROL(verb, where, what, text)                                                           \
+    {                                                                                              \
+        .method = verb, .path = "/api/v1/nodes/{node}/" where, .scope = ROUTE_NODE,                \
+        .permission = NODE_CONTROL, .handler = what, ROUTE_FIELDS(node_fields), .about = text      \
+    }
+
+static const struct route routes[] = {
+    CONTROL("GET", "config", config, "What supervisord has in its configuration"),
+    CONTROL("POST", "reread", reread, "Read supervisord's configuration again, change nothing"),
+    CONTROL("POST", "update", update, "Read it again and restart what changed"),
+    CONTROL("POST", "supervisor/restart", restart, "Restart supervisord itself"),
+    CONTROL("POST", "supervisor/shutdown", shut_down, "Shut supervisord down"),
+};
+const struct route_table routes_control = {routes, ARRAY_LENGTH(routes)};

@@ -1,0 +1,214 @@
+/*
+ * /system, /healthz, /readyz: cesid about itself. CivetWeb's workers; no locks of its own.
+ */
+#include <string.h>
+
+#include "cesid/clock.h"
+#include "cesid/dispatcher.h"
+#include "cesid/fleet.h"
+#include "cesid/lock.h"
+#include "cesid/log.h"
+#include "cesid/response.h"
+#include "cesid/routes.h"
+#include "cesid/sockets.h"
+#include "cesid/thread.h"
+
+#define READY_KEPT CLOCK_SECOND /* anybody may ask, the store is asked once a second at most */
+
+static void put_threads(struct json *json)
+{
+    struct thread_count counts[32];
+    size_t count = thread_counts(counts, ARRAY_LENGTH(counts));
+    json_key(json, "threads");
+    json_object(json);
+    for (size_t i = 0; i < count && i < ARRAY_LENGTH(counts); i++)
+        json_put_integer(json, counts[i].subsystem, (int64_t) counts[i].threads);
+    json_object_end(json);
+}
+
+static void put_queues(struct json *json, const struct request *request)
+{
+    const struct server_context *context = request->context;
+    struct dispatcher *dispatcher = request->dispatcher;
+    struct refresh_figures figures;
+    refresh_figures(context->refresh, &figures);
+
+    json_key(json, "queues");
+    json_object(json);
+    json_key(json, "bus");
+    json_object(json);
+    json_put_integer(json, "length", (int64_t) bus_length(context->bus));
+    json_put_integer(json, "published", (int64_t) bus_number(context->bus));
+    json_put_integer(json, "dropped", (int64_t) bus_dropped(context->bus));
+    json_object_end(json);
+    json_key(json, "refresh");
+    json_object(json);
+    json_put_integer(json, "nodes", (int64_t) figures.nodes);
+    json_put_integer(json, "in_use", (int64_t) figures.in_use);
+    json_put_integer(json, "limit", (int64_t) figures.limit);
+    json_put_integer(json, "waiting", (int64_t) figures.waiting);
+    json_put_real(json, "lag", figures.lag);
+    json_object_end(json);
+    json_key(json, "rpc");
+    json_object(json);
+    json_put_integer(json, "calls", (int64_t) rpc_engine_calls(context->engine));
+    json_object_end(json);
+    json_key(json, "operations");
+    json_object(json);
+    json_put_integer(json, "running", (int64_t) operations_running(context->operations));
+    json_object_end(json);
+    json_key(json, "hub");
+    json_object(json);
+    json_put_integer(json, "clients", (int64_t) hub_clients(context->hub));
+    json_put_integer(json, "logs", (int64_t) logstreams_count(context->logstreams));
+    json_object_end(json);
+    json_key(json, "http");
+    json_object(json);
+    json_put_integer(json, "connections", (int64_t) sockets_count(dispatcher->sockets));
+    json_put_integer(json, "refused", (int64_t) sockets_refused(dispatcher->sockets));
+    json_put_integer(json, "requests", (int64_t) atomic_load(&dispatcher->requests));
+    json_put_integer(json, "served", (int64_t) atomic_load(&dispatcher->served));
+    json_put_integer(json, "streams", atomic_load(&dispatcher->streams));
+    json_put_integer(json, "websockets", atomic_load(&dispatcher->websockets));
+    json_object_end(json);
+    json_object_end(json);
+}
+
+static void put_nodes(struct json *json, const struct request *request)
+{
+    struct fleet fleet;
+    int counts[NODE_STATES] = {0};
+    fleet_open(&fleet, request, NODE_READ);
+    for (size_t i = 0; i < fleet.count; i++)
+        counts[fleet.nodes[i].view->state]++;
+    json_key(json, "nodes");
+    json_object(json);
+    json_put_integer(json, "total", (int64_t) fleet.count);
+    for (enum node_state state = 0; state < NODE_STATES; state++)
+        json_put_integer(json, node_state_name(state), counts[state]);
+    json_object_end(json);
+    fleet_close(&fleet);
+}
+
+static int system_show(struct request *request, struct response *response)
+{
+    struct dispatcher *dispatcher = request->dispatcher;
+    struct json *json = response_json(response);
+    json_object(json);
+    json_put_string(json, "version", request->context->version);
+    json_put_string(json, "revision", request->context->revision);
+    json_put_time(json, "started_at", dispatcher->opened_at);
+    json_put_real(json, "uptime", (double) (clock_wall() - dispatcher->opened_at) / 1000);
+    put_threads(json);
+    put_queues(json, request);
+    put_nodes(json, request);
+    json_object_end(json);
+    return 0;
+}
+
+static int levels(struct request *request, struct response *response)
+{
+    static const char *const subsystems[] = {"auth", "base",      "bus",     "config",   "http",
+                                             "hub",  "journal",   "logs",    "main",     "node",
+                                             "rpc",  "operation", "refresh", "registry", "store"};
+    struct json *json = response_json(response);
+    enum log_level general = log_level_of(NULL);
+    (void) request;
+    json_object(json);
+    json_put_string(json, "level", log_level_name(general));
+    json_key(json, "subsystems");
+    json_object(json);
+    for (size_t i = 0; i < ARRAY_LENGTH(subsystems); i++)
+        if (log_level_of(subsystems[i]) != general)
+            json_put_string(json, subsystems[i], log_level_name(log_level_of(subsystems[i])));
+    json_object_end(json);
+    json_object_end(json);
+    return 0;
+}
+
+static int set_level(struct request *request, struct response *response)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+    CHECK(log_level_parse(request_text(request, "level"), &level));
+    if (!log_set_level(request_text(request, "subsystem"), level)) {
+        problem_detail(&request->problem, "Too many subsystems have a level of their own");
+        return CESID_E_CONFLICT;
+    }
+    return levels(request, response);
+}
+
+static int answer_ok(struct response *response)
+{
+    struct json *json = response_json(response);
+    json_object(json);
+    json_put_string(json, "status", "ok");
+    json_object_end(json);
+    return 0;
+}
+
+static int healthz(struct request *request, struct response *response)
+{
+    (void) request;
+    return answer_ok(response);
+}
+
+static int readyz(struct request *request, struct response *response)
+{
+    struct dispatcher *dispatcher = request->dispatcher;
+    int64_t now = clock_now(), asked = atomic_load(&dispatcher->store_asked);
+    if ((asked == 0 || now - asked > READY_KEPT) &&
+        atomic_compare_exchange_strong(&dispatcher->store_asked, &asked, now))
+        atomic_store(&dispatcher->store_answer, store_ping(request->context->store));
+    if (atomic_load(&dispatcher->store_answer) == 0)
+        return answer_ok(response);
+    problem_detail(&request->problem, "store");
+    return CESID_E_STORE_UNAVAILABLE;
+}
+
+static const struct field level_fields[] = {
+    {.name = "level",
+     .place = FIELD_BODY,
+     .required = true,
+     .choices = "debug|info|warning|error",
+     .about = "what is logged from now on, until the next start"},
+    {.name = "subsystem",
+     .place = FIELD_BODY,
+     .format = FORMAT_NAME,
+     .maximum = 32,
+     .about = "only there; without it everywhere"},
+};
+
+static const struct route routes[] = {
+    {.method = "GET",
+     .path = "/api/v1/system",
+     .scope = ROUTE_GLOBAL,
+     .handler = system_show,
+     .about = "Version, uptime, threads, queues"},
+    {.method = "GET",
+     .path = "/api/v1/system/log-level",
+     .scope = ROUTE_GLOBAL,
+     .permission = SYSTEM_ADMIN,
+     .handler = levels,
+     .about = "Log levels"},
+    {.method = "PUT",
+     .path = "/api/v1/system/log-level",
+     .scope = ROUTE_GLOBAL,
+     .permission = SYSTEM_ADMIN,
+     .handler = set_level,
+     ROUTE_FIELDS(level_fields),
+     .about = "Set a log level"},
+    {.method = "GET",
+     .path = "/healthz",
+     .scope = ROUTE_PUBLIC,
+     .handler = healthz,
+     .about = "Whether the process serves",
+     .quiet = true,
+     .early = true},
+    {.method = "GET",
+     .path = "/readyz",
+     .scope = ROUTE_PUBLIC,
+     .handler = readyz,
+     .about = "Whether it can do its work",
+     .quiet = true},
+};
+const struct route_table routes_system = {routes, ARRAY_LENGTH(routes)};
