@@ -1,0 +1,360 @@
+/*
+ * cesid: options, signals, and the order in which the house starts and stops. Main makes every
+ * subsystem, wires the layers upward by callbacks, then only waits for signals.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "cesid/assets.h"
+#include "cesid/clock.h"
+#include "cesid/daemon.h"
+#include "cesid/error.h"
+#include "cesid/log.h"
+#include "cesid/memory.h"
+#include "cesid/options.h"
+#include "cesid/server.h"
+#include "version.h"
+
+#define BUS_CAPACITY 65536
+#define WHY_MAX      1024
+
+struct house {
+    struct config_box *config;
+    struct store *store;
+    struct auth *auth;
+    struct bus *bus;
+    struct rpc_engine *engine;
+    struct registry *registry;
+    struct refresh *refresh;
+    struct operations *operations;
+    struct hub *hub;
+    struct logstreams *logstreams;
+    struct server *server;
+    struct pidfile *pidfile;
+};
+
+static int load_config(const struct options *options, struct config **config)
+{
+    struct config_problems problems = {0};
+    int error = config_load(options->config_file, config, &problems);
+    struct strbuf line;
+
+    strbuf_init(&line, 8192);
+    for (size_t i = 0; i < problems.count; i++) {
+        strbuf_clear(&line);
+        config_problem_print(&line, &problems.items[i]);
+        fprintf(stderr, "%s\n", line.data);
+    }
+    strbuf_destroy(&line);
+    config_problems_free(&problems);
+    return error;
+}
+
+/* The first line of standard input, without its end. NULL: none, or longer than any password. */
+static char *read_password(void)
+{
+    char line[1024];
+    char *password = NULL;
+
+    if (fgets(line, sizeof(line), stdin) != NULL && strlen(line) < sizeof(line) - 1) {
+        line[strcspn(line, "\r\n")] = '\0';
+        password = mem_string(line);
+    }
+    secret_wipe(line, sizeof(line));
+    return password;
+}
+
+static int create_admin(const struct config *config, const char *name)
+{
+    char *password = read_password();
+    struct store *store = NULL;
+    const char *why = "the password is read from standard input: one line";
+    struct strbuf store_why;
+    int error = CESID_E_BAD_REQUEST;
+
+    strbuf_init(&store_why, WHY_MAX);
+    if (password != NULL) {
+        error = store_open(config, &store, &store_why);
+        why = store_why.data;
+    }
+    if (error == CESID_OK) {
+        why = "the store refused it";
+        error = auth_create_admin(store, name, password, &why);
+    }
+    if (error != CESID_OK)
+        fprintf(stderr, "cesid: cannot create administrator: %s\n", why);
+    else
+        printf("administrator %s can sign in\n", name);
+    store_close(&store);
+    strbuf_destroy(&store_why);
+    if (password != NULL)
+        secret_wipe(password, strlen(password));
+    free(password);
+    return error;
+}
+
+/* All threads inherit this mask; main alone takes signals, by sigwaitinfo. */
+static void block_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGHUP);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGUSR1);
+    CHECK(pthread_sigmask(SIG_BLOCK, set, NULL) == 0);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* A node is a descriptor, a client is a descriptor: take as many as the system gives. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warning("main", "cannot raise the limit of open files", log_i("errno", errno));
+    else
+        log_info("main", "limit of open files", log_i("files", (int64_t) limit.rlim_cur));
+}
+
+static int drop_privileges(const struct config_server *server)
+{
+    struct passwd *user;
+    struct group *group = NULL;
+
+    if (geteuid() != 0 || *server->user == '\0')
+        return CESID_OK;
+    user = getpwnam(server->user);
+    if (user == NULL) {
+        log_error("main", "server.user is not known here", log_s("user", server->user));
+        return CESID_E_INTERNAL;
+    }
+    if (*server->group != '\0' && (group = getgrnam(server->group)) == NULL) {
+        log_error("main", "server.group is not known here", log_s("group", server->group));
+        return CESID_E_INTERNAL;
+    }
+    if (initgroups(user->pw_name, group != NULL ? group->gr_gid : user->pw_gid) != 0 ||
+        setgid(group != NULL ? group->gr_gid : user->pw_gid) != 0 || setuid(user->pw_uid) != 0) {
+        log_error("main", "cannot become server.user", log_s("user", server->user),
+                  log_i("errno", errno));
+        return CESID_E_INTERNAL;
+    }
+    return CESID_OK;
+}
+
+static int open_log(const struct options *options, const struct config *config)
+{
+    log_set_level(NULL, options->log_level_set ? options->log_level : config->log.level);
+    if (log_open(config->log.file, config->log.format) == CESID_OK)
+        return CESID_OK;
+    log_error("main", "cannot open the log file", log_s("file", config->log.file),
+              log_i("errno", errno));
+    return CESID_E_INTERNAL;
+}
+
+/* The subsystems that hold files: after privileges are gone. */
+static int open_store(struct house *house, const struct config *config)
+{
+    struct strbuf why;
+    int error;
+
+    strbuf_init(&why, WHY_MAX);
+    error = store_open(config, &house->store, &why);
+    if (error == CESID_OK)
+        error = auth_create(house->config, house->store, &house->auth, &why);
+    if (error != CESID_OK)
+        log_error("main", "cannot open the store", log_s("reason", why.data));
+    strbuf_destroy(&why);
+    return error;
+}
+
+static int listen_http(struct house *house)
+{
+    struct strbuf why;
+    int error;
+
+    strbuf_init(&why, WHY_MAX);
+    house->server = server_create(house->config);
+    error = server_listen(house->server, &why);
+    if (error != CESID_OK)
+        log_error("main", "cannot listen", log_s("reason", why.data));
+    strbuf_destroy(&why);
+    return error;
+}
+
+static int add_nodes(struct house *house, const struct config *config)
+{
+    int error = CESID_OK;
+
+    for (size_t i = 0; i < config->nodes_count && error == CESID_OK; i++)
+        error = registry_add(house->registry, &config->nodes[i], false, NULL);
+    return error;
+}
+
+static int start(struct house *house, const struct options *options, const struct config *config)
+{
+    int error;
+
+    if ((error = listen_http(house)) != CESID_OK ||
+        (error = drop_privileges(&config->server)) != CESID_OK ||
+        (error = open_log(options, config)) != CESID_OK ||
+        (error = open_store(house, config)) != CESID_OK)
+        return error;
+    raise_descriptor_limit();
+
+    house->bus = bus_create(BUS_CAPACITY);
+    house->engine = rpc_engine_create(config->refresh.threads);
+    house->registry = registry_create(house->bus, house->engine);
+    house->refresh = refresh_create(house->registry, house->bus, house->config);
+    house->operations =
+        operations_create(house->config, house->registry, house->refresh, house->bus);
+    house->hub = hub_create(house->config, house->registry, house->auth);
+    house->logstreams = logstreams_create(house->config, house->registry, hub_sink, house->hub);
+    hub_attach_logstreams(house->hub, house->logstreams);
+    bus_add_sink(house->bus, hub_sink, house->hub);
+
+    if ((error = bus_start(house->bus)) != CESID_OK ||
+        (error = rpc_engine_start(house->engine)) != CESID_OK ||
+        (error = hub_start(house->hub)) != CESID_OK ||
+        (error = logstreams_start(house->logstreams)) != CESID_OK ||
+        (error = operations_start(house->operations)) != CESID_OK ||
+        (error = add_nodes(house, config)) != CESID_OK ||
+        (error = refresh_start(house->refresh)) != CESID_OK)
+        return error;
+    server_open(house->server, &(struct server_context){.config = house->config,
+                                                        .store = house->store,
+                                                        .auth = house->auth,
+                                                        .bus = house->bus,
+                                                        .engine = house->engine,
+                                                        .registry = house->registry,
+                                                        .refresh = house->refresh,
+                                                        .operations = house->operations,
+                                                        .hub = house->hub,
+                                                        .logstreams = house->logstreams,
+                                                        .assets = assets,
+                                                        .assets_count = assets_count,
+                                                        .version = CESID_VERSION,
+                                                        .revision = CESID_REVISION});
+    log_info("main", "cesid is ready", log_s("version", CESID_VERSION),
+             log_s("listen", config->server.listen), log_i("port", server_port(house->server)),
+             log_i("nodes", (int64_t) config->nodes_count));
+    return CESID_OK;
+}
+
+/* Reverse order. Also ends a start that got half way. */
+static void stop(struct house *house)
+{
+    struct config *config = config_get(house->config);
+    int64_t deadline = clock_after(config->timeouts.shutdown);
+
+    config_unref(&config);
+    if (house->server != NULL)
+        server_refuse(house->server);
+    if (house->operations != NULL)
+        operations_stop(house->operations, deadline);
+    if (house->hub != NULL)
+        hub_stop(house->hub);
+    if (house->server != NULL) {
+        server_drain(house->server, deadline);
+        server_stop(house->server);
+    }
+    if (house->refresh != NULL)
+        refresh_stop(house->refresh);
+    if (house->logstreams != NULL)
+        logstreams_stop(house->logstreams);
+    if (house->engine != NULL)
+        rpc_engine_stop(house->engine);
+    if (house->bus != NULL)
+        bus_stop(house->bus);
+
+    server_destroy(&house->server);
+    hub_destroy(&house->hub);
+    logstreams_destroy(&house->logstreams);
+    operations_destroy(&house->operations);
+    refresh_destroy(&house->refresh);
+    registry_destroy(&house->registry);
+    rpc_engine_destroy(&house->engine);
+    bus_destroy(&house->bus);
+    auth_destroy(&house->auth);
+    store_close(&house->store);
+    pidfile_close(&house->pidfile);
+}
+
+static void wait_for_stop(const sigset_t *signals)
+{
+    for (;;) {
+        int number = sigwaitinfo(signals, NULL);
+
+        if (number == SIGTERM || number == SIGINT) {
+            log_info("main", "stopping", log_s("signal", number == SIGINT ? "INT" : "TERM"));
+            return;
+        }
+        if (number == SIGUSR1 && log_reopen() != CESID_OK)
+            log_error("main", "cannot reopen the log file", log_i("errno", errno));
+        else if (number == SIGHUP)
+            log_warning("main", "the configuration is read at start only; restart to apply it");
+    }
+}
+
+static int serve(const struct options *options, struct config *config)
+{
+    struct house house = {0};
+    sigset_t signals;
+    int parent = -1;
+    int error = CESID_OK;
+
+    if (options->daemon)
+        error = daemon_fork(&parent);
+    if (error == CESID_OK && options->pidfile != NULL)
+        error = pidfile_open(options->pidfile, &house.pidfile);
+    block_signals(&signals);
+    house.config = config_box_create(config_ref(config));
+    if (error == CESID_OK)
+        error = start(&house, options, config);
+    if (error == CESID_OK) {
+        daemon_report(&parent, EXIT_SUCCESS);
+        wait_for_stop(&signals);
+    }
+    stop(&house);
+    config_box_destroy(&house.config);
+    if (error == CESID_OK)
+        log_info("main", "stopped");
+    daemon_report(&parent, EXIT_FAILURE);
+    log_close();
+    return error;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct config *config = NULL;
+    int error;
+
+    if (options_parse(argc, argv, &options) != CESID_OK)
+        return 2;
+    if (options.help || options.version) {
+        if (options.help)
+            options_usage(stdout);
+        else
+            options_version(stdout);
+        return EXIT_SUCCESS;
+    }
+    error = load_config(&options, &config);
+    if (error == CESID_OK && options.test)
+        printf("%s: the configuration is good\n", options.config_file);
+    else if (error == CESID_OK && options.create_admin != NULL)
+        error = create_admin(config, options.create_admin);
+    else if (error == CESID_OK)
+        error = serve(&options, config);
+    config_unref(&config);
+    return error == CESID_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
