@@ -1,0 +1,141 @@
+/*
+ * The event bus: order of publication, and what a full queue does.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cesid/bus.h"
+#include "cesid/clock.h"
+#include "cesid/error.h"
+#include "cesid/lock.h"
+#include "cesid/thread.h"
+
+#define MANY 20000
+
+struct seen {
+    struct lock lock;
+    struct cond changed;
+    /* guarded by lock */
+    bool held; /* the sink waits */
+    uint64_t count, lost, last;
+    bool out_of_order;
+    char names[8][16];
+};
+
+static void seen_init(struct seen *seen)
+{
+    memset(seen, 0, sizeof(*seen));
+    lock_init(&seen->lock, LOCK_CLIENT);
+    cond_init(&seen->changed);
+}
+
+static void seen_destroy(struct seen *seen)
+{
+    cond_destroy(&seen->changed);
+    lock_destroy(&seen->lock);
+}
+
+static void sink(void *argument, struct event *event)
+{
+    struct seen *seen = argument;
+
+    lock_acquire(&seen->lock);
+    while (seen->held)
+        cond_wait(&seen->changed, &seen->lock);
+    if (event->type == EVENT_LOST)
+        seen->lost += event->count;
+    else if (event->number <= seen->last)
+        seen->out_of_order = true;
+    if (seen->count < 8)
+        memcpy(seen->names[seen->count], event->name, sizeof(event->name));
+    seen->count++;
+    seen->last = event->number;
+    cond_broadcast(&seen->changed);
+    lock_release(&seen->lock);
+}
+
+static struct event *some_event(void)
+{
+    return event_create(EVENT_NODE, NODE_READ, "test", "a", "{}", 2);
+}
+
+static void *publish_many(void *bus)
+{
+    for (int i = 0; i < MANY; i++)
+        bus_publish(bus, some_event());
+    return NULL;
+}
+
+static void test_order(void **state)
+{
+    struct bus *bus = bus_create(3 * MANY);
+    struct seen seen;
+    pthread_t threads[2];
+
+    (void) state;
+    seen_init(&seen);
+    bus_add_sink(bus, sink, &seen);
+    assert_int_equal(bus_start(bus), CESID_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, publish_many, bus), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    bus_stop(bus); /* delivers what is queued */
+    assert_int_equal(seen.count, 2 * MANY);
+    assert_int_equal(seen.last, 2 * MANY);
+    assert_false(seen.out_of_order);
+    assert_int_equal(bus_dropped(bus), 0);
+    bus_destroy(&bus);
+    seen_destroy(&seen);
+}
+
+/* A sink that stalls fills a queue of 4: the rest is lost, and that is told in its place. */
+static void test_overflow(void **state)
+{
+    struct bus *bus = bus_create(4);
+    int64_t deadline = clock_after(10);
+    struct seen seen;
+
+    (void) state;
+    seen_init(&seen);
+    seen.held = true;
+    bus_add_sink(bus, sink, &seen);
+    assert_int_equal(bus_start(bus), CESID_OK);
+    bus_publish(bus, some_event());
+    while (bus_length(bus) > 0) /* the sink has the first */
+        assert_true(clock_now() < deadline);
+    for (int i = 0; i < 10; i++)
+        bus_publish(bus, some_event());
+    assert_int_equal(bus_dropped(bus), 6);
+
+    lock_acquire(&seen.lock);
+    seen.held = false;
+    cond_broadcast(&seen.changed);
+    while (seen.lost == 0)
+        assert_true(cond_wait_until(&seen.changed, &seen.lock, deadline));
+    lock_release(&seen.lock);
+    bus_publish(bus, some_event());
+    bus_stop(bus);
+    assert_int_equal(seen.count, 7); /* five, the loss, and the one after it */
+    assert_int_equal(seen.lost, 6);
+    assert_string_equal(seen.names[5], "lost");
+    assert_string_equal(seen.names[6], "node");
+    bus_destroy(&bus);
+    seen_destroy(&seen);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        {.name = "R1.4 events leave in the order of publication", .test_func = test_order},
+        {.name = "a full bus loses events but not the knowledge of it", .test_func = test_overflow},
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
