@@ -7,61 +7,15 @@
 #ifndef CESID_DISPATCHER_H
 #define CESID_DISPATCHER_H
 
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "cesid/server.h"
-#include "cesid/sockets.h"
+#include "cesid/serving.h"
 
 struct mg_connection;
-struct session;
-
-enum server_state {
-    SERVER_STARTING, /* the subsystems are not there yet */
-    SERVER_OPEN,
-    SERVER_REFUSING, /* new requests get 503 */
-    SERVER_DRAINING  /* streams end */
-};
-
-struct dispatcher {
-    /* immutable after server_create */
-    struct config_box *box;
-    char *base_path; /* "" or "/path" */
-    int streams_limit;
-    int websockets_limit;
-    size_t busy_limit; /* connections beyond which none is kept alive */
-    int64_t body_max;
-    double request_timeout;
-    double idle_timeout; /* of a kept-alive connection */
-    struct sockets *sockets;
-    /* set before the state becomes OPEN, then immutable */
-    struct server_context context;
-    int64_t opened_at; /* wall milliseconds */
-    /* atomic */
-    _Atomic(enum server_state) state;
-    atomic_size_t requests;
-    atomic_int streams;
-    atomic_int websockets;
-    atomic_uint_fast64_t served;
-    atomic_int_fast64_t store_asked; /* clock_now() of the last readiness probe… */
-    atomic_int store_answer;         /* …and what it gave */
-};
-
-/* What a worker knows of its connection, as CivetWeb's connection data. */
-struct exchange {
-    struct peer_socket *peer;
-    struct session *session;   /* of an accepted upgrade */
-    struct hub_client *client; /* of a WebSocket */
-    bool websocket;            /* counted in dispatcher->websockets */
-};
 
 /* CivetWeb's begin_request. Returns the status answered; 0: go on with the WebSocket upgrade. */
-int dispatcher_request(struct dispatcher *dispatcher, struct mg_connection *connection,
+int dispatcher_request(struct serving *serving, struct mg_connection *connection,
                        struct exchange *exchange);
 /* CivetWeb's http_error: a request that it did not understand. */
-void dispatcher_refuse(struct dispatcher *dispatcher, struct mg_connection *connection, int status,
+void dispatcher_refuse(struct serving *serving, struct mg_connection *connection, int status,
                        struct exchange *exchange);
 
 #endif

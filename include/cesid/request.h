@@ -12,14 +12,14 @@
 
 #include "cesid/auth.h"
 #include "cesid/config.h"
+#include "cesid/context.h"
 #include "cesid/node.h"
 #include "cesid/problem.h"
 #include "cesid/route.h"
-#include "cesid/server.h"
 #include "cesid/supervisor.h"
 #include "cesid/validate.h"
 
-struct dispatcher;
+struct serving;
 struct mg_connection;
 struct peer_socket;
 
@@ -44,7 +44,7 @@ struct request {
     struct problem problem;
 
     /* for the dispatcher and the response */
-    struct dispatcher *dispatcher;
+    struct serving *serving;
     struct mg_connection *connection;
     struct peer_socket *peer;
     struct route_path segments;

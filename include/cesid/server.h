@@ -16,37 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cesid/auth.h"
-#include "cesid/bus.h"
 #include "cesid/config.h"
-#include "cesid/hub.h"
-#include "cesid/logstream.h"
-#include "cesid/operation.h"
-#include "cesid/refresh.h"
-#include "cesid/registry.h"
-#include "cesid/rpc.h"
-#include "cesid/store.h"
+#include "cesid/context.h"
 
 struct server;
-struct asset; /* assets.h */
-
-/* What the routes work with: borrowed, alive until server_stop has returned. */
-struct server_context {
-    struct config_box *config;
-    struct store *store;
-    struct auth *auth;
-    struct bus *bus;
-    struct rpc_engine *engine;
-    struct registry *registry;
-    struct refresh *refresh;
-    struct operations *operations;
-    struct hub *hub;
-    struct logstreams *logstreams;
-    const struct asset *assets; /* the dashboard */
-    size_t assets_count;
-    const char *version;  /* "0.1.0" */
-    const char *revision; /* of git, or "release" */
-};
 
 struct server_figures {
     size_t connections; /* open now */

@@ -5,12 +5,12 @@
 #ifndef CESID_WEBSOCKET_H
 #define CESID_WEBSOCKET_H
 
-#include "cesid/dispatcher.h"
 #include "cesid/request.h"
+#include "cesid/serving.h"
 
 struct mg_context;
 
-void websocket_attach(struct mg_context *context, struct dispatcher *dispatcher);
+void websocket_attach(struct mg_context *context, struct serving *serving);
 /* The route's handler for GET /api/v1/ws: whether the upgrade may go on. On 0 the exchange holds
  * the session and the connection is counted. */
 int websocket_accept(struct request *request, struct exchange *exchange) CESID_WARN_UNUSED;

@@ -13,7 +13,7 @@
 #include <strings.h>
 
 #include "cesid/clock.h"
-#include "cesid/dispatcher.h"
+#include "cesid/serving.h"
 #include "cesid/sockets.h"
 
 #define PIECE        8192
@@ -47,7 +47,7 @@ int body_announced(struct request *request)
         (encoding != NULL && strcasecmp(encoding, "chunked") != 0) ||
         (length != NULL && !is_number(length)))
         goto bad;
-    if (length != NULL && strtoll(length, NULL, 10) > request->dispatcher->body_max) {
+    if (length != NULL && strtoll(length, NULL, 10) > request->serving->body_max) {
         request->body_unread = true;
         return CESID_E_BODY_TOO_LARGE;
     }
@@ -80,7 +80,7 @@ static int ended(const struct request *request, int got, bool chunked, double qu
     case PEER_OPEN:
         break;
     }
-    if (clock_seconds_since(request->started) >= request->dispatcher->request_timeout)
+    if (clock_seconds_since(request->started) >= request->serving->request_timeout)
         return CESID_E_REQUEST_TIMEOUT;
     if (got >= 0 && !chunked)
         return 0;
@@ -91,7 +91,7 @@ static int ended(const struct request *request, int got, bool chunked, double qu
 
 int body_read(struct request *request)
 {
-    const struct dispatcher *dispatcher = request->dispatcher;
+    const struct serving *serving = request->serving;
     const struct mg_request_info *info = mg_get_request_info(request->connection);
     const char *expect = request_header(request, "Expect");
     bool chunked = request_header(request, "Transfer-Encoding") != NULL;
@@ -111,9 +111,9 @@ int body_read(struct request *request)
         if (mg_write(request->connection, go_on, sizeof(go_on) - 1) <= 0)
             return CESID_E_BAD_REQUEST;
     }
-    strbuf_init(&body, (size_t) dispatcher->body_max);
-    peer_allow(request->peer, dispatcher->body_max * 2 + FRAMING_MORE,
-               request->started + (int64_t) (dispatcher->request_timeout * 1e9));
+    strbuf_init(&body, (size_t) serving->body_max);
+    peer_allow(request->peer, serving->body_max * 2 + FRAMING_MORE,
+               request->started + (int64_t) (serving->request_timeout * 1e9));
     while (error == 0 && (chunked || (int64_t) body.length < length)) {
         size_t wanted = sizeof(piece);
         if (!chunked && length - (int64_t) body.length < (int64_t) wanted)

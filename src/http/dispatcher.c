@@ -64,8 +64,8 @@ static bool has_token(const char *list, const char *token)
 static bool wants_keep_alive(const struct request *request, const struct mg_request_info *info)
 {
     const char *connection = mg_get_header(request->connection, "Connection");
-    if (atomic_load(&request->dispatcher->state) != SERVER_OPEN ||
-        sockets_count(request->dispatcher->sockets) > request->dispatcher->busy_limit)
+    if (atomic_load(&request->serving->state) != SERVER_OPEN ||
+        sockets_count(request->serving->sockets) > request->serving->busy_limit)
         return false;
     if (connection != NULL)
         return has_token(connection, "keep-alive") && !has_token(connection, "upgrade");
@@ -86,16 +86,16 @@ static double wait_preference(const struct request *request)
     return -1;
 }
 
-static void begin(struct handling *handling, struct dispatcher *dispatcher,
+static void begin(struct handling *handling, struct serving *serving,
                   struct mg_connection *connection, struct exchange *exchange)
 {
     struct request *request = &handling->request;
     const struct mg_request_info *info = mg_get_request_info(connection);
-    request->dispatcher = dispatcher;
-    request->context = &dispatcher->context;
+    request->serving = serving;
+    request->context = &serving->context;
     request->connection = connection;
     request->peer = exchange->peer;
-    request->config = config_get(dispatcher->box);
+    request->config = config_get(serving->box);
     request->method = info->request_method == NULL ? "GET" : info->request_method;
     request->safe = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
     request->started = clock_now();
@@ -112,7 +112,7 @@ static void end(struct handling *handling)
 {
     struct request *request = &handling->request;
     if (request->streams_permit)
-        atomic_fetch_sub(&request->dispatcher->streams, 1);
+        atomic_fetch_sub(&request->serving->streams, 1);
     response_destroy(&handling->response);
     if (request->session != NULL)
         session_unref(&request->session);
@@ -158,7 +158,7 @@ static int find_path(struct request *request, const char *uri)
     int error = route_path_decode(&request->segments, uri);
     if (error != 0)
         return error;
-    const char *base = request->dispatcher->base_path;
+    const char *base = request->serving->base_path;
     while (*base == '/') {
         size_t length = strcspn(base + 1, "/");
         if (request->base >= request->segments.count ||
@@ -190,7 +190,7 @@ static int find_route(struct request *request)
 
 static int check_state(const struct request *request)
 {
-    enum server_state state = atomic_load(&request->dispatcher->state);
+    enum server_state state = atomic_load(&request->serving->state);
     if (state >= SERVER_REFUSING)
         return CESID_E_SHUTTING_DOWN;
     if (state == SERVER_STARTING && !request->route->early)
@@ -309,14 +309,14 @@ static void log_served(const struct request *request, const struct response *res
                   log_i("status", status), log_f("duration", duration));
 }
 
-int dispatcher_request(struct dispatcher *dispatcher, struct mg_connection *connection,
+int dispatcher_request(struct serving *serving, struct mg_connection *connection,
                        struct exchange *exchange)
 {
     bool upgrade = false;
     /* Counted before the state is looked at, so that a drain sees whoever it did not turn away. */
-    atomic_fetch_add(&dispatcher->requests, 1);
+    atomic_fetch_add(&serving->requests, 1);
     struct handling *handling = mem_alloc(sizeof(*handling));
-    begin(handling, dispatcher, connection, exchange);
+    begin(handling, serving, connection, exchange);
     int error = serve(handling, exchange, &upgrade);
     int status = 0;
     if (error != 0 && handling->response.streaming && error != CESID_E_CANCELLED &&
@@ -333,15 +333,15 @@ int dispatcher_request(struct dispatcher *dispatcher, struct mg_connection *conn
     }
     log_served(&handling->request, &handling->response, error);
     end(handling);
-    atomic_fetch_add(&dispatcher->served, 1);
-    atomic_fetch_sub(&dispatcher->requests, 1);
+    atomic_fetch_add(&serving->served, 1);
+    atomic_fetch_sub(&serving->requests, 1);
     return status;
 }
 
 /* CivetWeb says "Malformed message" for nonsense, for too much, and for too slow. */
-static int judge(const struct dispatcher *dispatcher, int status, const struct exchange *exchange)
+static int judge(const struct serving *serving, int status, const struct exchange *exchange)
 {
-    struct config *config = config_get(dispatcher->box);
+    struct config *config = config_get(serving->box);
     double patience = config->server.header_timeout * 0.9;
     config_unref(&config);
     if (status == 413 || (status == 400 && peer_received(exchange->peer) >= 16384))
@@ -353,17 +353,17 @@ static int judge(const struct dispatcher *dispatcher, int status, const struct e
     return status >= 500 && status != 505 ? CESID_E_INTERNAL : CESID_E_BAD_REQUEST;
 }
 
-void dispatcher_refuse(struct dispatcher *dispatcher, struct mg_connection *connection, int status,
+void dispatcher_refuse(struct serving *serving, struct mg_connection *connection, int status,
                        struct exchange *exchange)
 {
-    int error = judge(dispatcher, status, exchange);
+    int error = judge(serving, status, exchange);
     struct handling *handling = mem_alloc(sizeof(*handling));
-    atomic_fetch_add(&dispatcher->requests, 1);
-    begin(handling, dispatcher, connection, exchange);
+    atomic_fetch_add(&serving->requests, 1);
+    begin(handling, serving, connection, exchange);
     handling->request.body_unread = true;
     response_send(&handling->response, error);
     log_served(&handling->request, &handling->response, error);
     end(handling);
-    atomic_fetch_add(&dispatcher->served, 1);
-    atomic_fetch_sub(&dispatcher->requests, 1);
+    atomic_fetch_add(&serving->served, 1);
+    atomic_fetch_sub(&serving->requests, 1);
 }

@@ -6,7 +6,7 @@
 #include <civetweb.h>
 #include <string.h>
 
-#include "cesid/dispatcher.h"
+#include "cesid/serving.h"
 #include "cesid/sockets.h"
 
 static const struct value *value_of(const struct request *request, const char *name)
@@ -75,19 +75,19 @@ bool request_allows(const struct request *request, enum permission permission,
 bool request_cancelled(void *argument)
 {
     struct request *request = argument;
-    return atomic_load(&request->dispatcher->state) >= SERVER_REFUSING || peer_gone(request->peer);
+    return atomic_load(&request->serving->state) >= SERVER_REFUSING || peer_gone(request->peer);
 }
 
 bool request_take_stream(struct request *request)
 {
-    struct dispatcher *dispatcher = request->dispatcher;
+    struct serving *serving = request->serving;
     if (request->streams_permit)
         return true;
-    int taken = atomic_load(&dispatcher->streams);
+    int taken = atomic_load(&serving->streams);
     do {
-        if (taken >= dispatcher->streams_limit)
+        if (taken >= serving->streams_limit)
             return false;
-    } while (!atomic_compare_exchange_weak(&dispatcher->streams, &taken, taken + 1));
+    } while (!atomic_compare_exchange_weak(&serving->streams, &taken, taken + 1));
     request->streams_permit = true;
     return true;
 }

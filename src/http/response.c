@@ -14,8 +14,8 @@
 #include <time.h>
 
 #include "cesid/clock.h"
-#include "cesid/dispatcher.h"
 #include "cesid/log.h"
+#include "cesid/serving.h"
 #include "cesid/sockets.h"
 
 #define PIECE        ((size_t) 65536)
@@ -70,7 +70,7 @@ void response_header(struct response *response, const char *name, const char *fo
 
 void response_location(struct response *response, const char *format, ...)
 {
-    strbuf_printf(&response->headers, "Location: %s", response->request->dispatcher->base_path);
+    strbuf_printf(&response->headers, "Location: %s", response->request->serving->base_path);
     size_t start = response->headers.length;
     va_list arguments;
     va_start(arguments, format);
@@ -95,8 +95,8 @@ void response_no_content(struct response *response)
 
 static bool write_all(struct response *response, const char *data, size_t length)
 {
-    int64_t deadline = clock_after(response->request->dispatcher->request_timeout +
-                                   (double) length / SLOWEST_RATE);
+    int64_t deadline =
+        clock_after(response->request->serving->request_timeout + (double) length / SLOWEST_RATE);
     while (length > 0 && !response->broken) {
         size_t piece = length < PIECE ? length : PIECE;
         int written = mg_write(response->request->connection, data, piece);
@@ -148,7 +148,7 @@ static void add_head(struct strbuf *out, struct response *response, int64_t body
     strbuf_add(out, response->headers.data, response->headers.length);
     if (request->keep_alive)
         strbuf_printf(out, "Connection: keep-alive\r\nKeep-Alive: timeout=%d\r\n",
-                      (int) request->dispatcher->idle_timeout);
+                      (int) request->serving->idle_timeout);
     else
         strbuf_puts(out, "Connection: close\r\n");
     strbuf_puts(out, "\r\n");
@@ -180,7 +180,7 @@ int response_write(struct response *response, const void *data, size_t length)
 {
     struct request *request = response->request;
     CHECK(response->streaming);
-    if (atomic_load(&request->dispatcher->state) == SERVER_DRAINING)
+    if (atomic_load(&request->serving->state) == SERVER_DRAINING)
         return CESID_E_SHUTTING_DOWN;
     if (length == 0 || strcmp(request->method, "HEAD") == 0)
         return response->broken ? CESID_E_CANCELLED : 0;

@@ -9,9 +9,9 @@
 #include <strings.h>
 
 #include "cesid/assets.h"
-#include "cesid/dispatcher.h"
 #include "cesid/response.h"
 #include "cesid/routes.h"
+#include "cesid/serving.h"
 
 #define INDEX       "index.html"
 #define PLACEHOLDER "{{base_path}}"
@@ -61,7 +61,7 @@ static bool fresh(const struct request *request, const char *etag)
 /* The page, with where it lives written in. */
 static void put_index(struct response *response, const struct asset *asset)
 {
-    const char *base = response->request->dispatcher->base_path;
+    const char *base = response->request->serving->base_path;
     const char *at = (const char *) asset->data, *end = at + asset->length, *found;
     size_t length = strlen(PLACEHOLDER);
     response->content_type = asset->type;

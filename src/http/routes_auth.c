@@ -5,18 +5,17 @@
 
 #include "cesid/clock.h"
 #include "cesid/credentials.h"
-#include "cesid/dispatcher.h"
 #include "cesid/response.h"
 #include "cesid/routes.h"
 #include "cesid/secret.h"
+#include "cesid/serving.h"
 
 static void set_cookie(struct response *response, const char *token, int64_t seconds)
 {
     const struct request *request = response->request;
     response_header(response, "Set-Cookie",
                     COOKIE_NAME "=%s; Path=%s/; Max-Age=%" PRId64 "; HttpOnly; SameSite=Strict%s",
-                    token, request->dispatcher->base_path, seconds,
-                    request->secure ? "; Secure" : "");
+                    token, request->serving->base_path, seconds, request->secure ? "; Secure" : "");
 }
 
 static void put_session(struct json *json, const struct session *session)

@@ -10,11 +10,11 @@
 #include <string.h>
 
 #include "cesid/clock.h"
-#include "cesid/dispatcher.h"
 #include "cesid/fields.h"
 #include "cesid/hub.h"
 #include "cesid/response.h"
 #include "cesid/routes.h"
+#include "cesid/serving.h"
 #include "cesid/sockets.h"
 
 #define LOOK 0.25 /* seconds between two looks at whether the client is still there */
@@ -24,8 +24,8 @@ static int write_event(struct response *response, const struct event *event, uin
     struct strbuf text;
     strbuf_init(&text, event->body_length + 200);
     if (event->number != 0)
-        strbuf_printf(&text, "id: %" PRId64 "-%" PRIu64 "\n",
-                      response->request->dispatcher->opened_at, event->number);
+        strbuf_printf(&text, "id: %" PRId64 "-%" PRIu64 "\n", response->request->serving->opened_at,
+                      event->number);
     strbuf_printf(&text, "event: %s\ndata: {\"seq\":%" PRIu64 ",", event->name, seq);
     strbuf_add(&text, event->body, event->body_length);
     strbuf_puts(&text, "}\n\n");
@@ -50,7 +50,7 @@ static int write_resync(struct response *response)
     strbuf_init(&data, 100);
     json_start(&json, &data);
     json_object(&json);
-    if (epoch == request->dispatcher->opened_at && number <= now)
+    if (epoch == request->serving->opened_at && number <= now)
         json_put_integer(&json, "dropped", (int64_t) (now - number));
     else
         json_put_null(&json, "dropped");

@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "cesid/clock.h"
-#include "cesid/dispatcher.h"
 #include "cesid/fleet.h"
 #include "cesid/lock.h"
 #include "cesid/log.h"
 #include "cesid/response.h"
 #include "cesid/routes.h"
+#include "cesid/serving.h"
 #include "cesid/sockets.h"
 #include "cesid/thread.h"
 
@@ -29,7 +29,7 @@ static void put_threads(struct json *json)
 static void put_queues(struct json *json, const struct request *request)
 {
     const struct server_context *context = request->context;
-    struct dispatcher *dispatcher = request->dispatcher;
+    struct serving *serving = request->serving;
     struct refresh_figures figures;
     refresh_figures(context->refresh, &figures);
 
@@ -64,12 +64,12 @@ static void put_queues(struct json *json, const struct request *request)
     json_object_end(json);
     json_key(json, "http");
     json_object(json);
-    json_put_integer(json, "connections", (int64_t) sockets_count(dispatcher->sockets));
-    json_put_integer(json, "refused", (int64_t) sockets_refused(dispatcher->sockets));
-    json_put_integer(json, "requests", (int64_t) atomic_load(&dispatcher->requests));
-    json_put_integer(json, "served", (int64_t) atomic_load(&dispatcher->served));
-    json_put_integer(json, "streams", atomic_load(&dispatcher->streams));
-    json_put_integer(json, "websockets", atomic_load(&dispatcher->websockets));
+    json_put_integer(json, "connections", (int64_t) sockets_count(serving->sockets));
+    json_put_integer(json, "refused", (int64_t) sockets_refused(serving->sockets));
+    json_put_integer(json, "requests", (int64_t) atomic_load(&serving->requests));
+    json_put_integer(json, "served", (int64_t) atomic_load(&serving->served));
+    json_put_integer(json, "streams", atomic_load(&serving->streams));
+    json_put_integer(json, "websockets", atomic_load(&serving->websockets));
     json_object_end(json);
     json_object_end(json);
 }
@@ -92,13 +92,13 @@ static void put_nodes(struct json *json, const struct request *request)
 
 static int system_show(struct request *request, struct response *response)
 {
-    struct dispatcher *dispatcher = request->dispatcher;
+    struct serving *serving = request->serving;
     struct json *json = response_json(response);
     json_object(json);
     json_put_string(json, "version", request->context->version);
     json_put_string(json, "revision", request->context->revision);
-    json_put_time(json, "started_at", dispatcher->opened_at);
-    json_put_real(json, "uptime", (double) (clock_wall() - dispatcher->opened_at) / 1000);
+    json_put_time(json, "started_at", serving->opened_at);
+    json_put_real(json, "uptime", (double) (clock_wall() - serving->opened_at) / 1000);
     put_threads(json);
     put_queues(json, request);
     put_nodes(json, request);
@@ -154,12 +154,12 @@ static int healthz(struct request *request, struct response *response)
 
 static int readyz(struct request *request, struct response *response)
 {
-    struct dispatcher *dispatcher = request->dispatcher;
-    int64_t now = clock_now(), asked = atomic_load(&dispatcher->store_asked);
+    struct serving *serving = request->serving;
+    int64_t now = clock_now(), asked = atomic_load(&serving->store_asked);
     if ((asked == 0 || now - asked > READY_KEPT) &&
-        atomic_compare_exchange_strong(&dispatcher->store_asked, &asked, now))
-        atomic_store(&dispatcher->store_answer, store_ping(request->context->store));
-    if (atomic_load(&dispatcher->store_answer) == 0)
+        atomic_compare_exchange_strong(&serving->store_asked, &asked, now))
+        atomic_store(&serving->store_answer, store_ping(request->context->store));
+    if (atomic_load(&serving->store_answer) == 0)
         return answer_ok(response);
     problem_detail(&request->problem, "store");
     return CESID_E_STORE_UNAVAILABLE;

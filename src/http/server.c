@@ -29,7 +29,7 @@
 #define IDLE_TIMEOUT 15.0
 
 struct server {
-    struct dispatcher dispatcher;
+    struct serving serving;
     char *listen;
     int workers;
     double header_timeout;
@@ -48,25 +48,25 @@ static int on_init_connection(const struct mg_connection *connection, void **dat
 {
     const struct mg_request_info *info = mg_get_request_info(connection);
     struct exchange *exchange = mem_alloc(sizeof(*exchange));
-    exchange->peer = sockets_claim(server_of(connection)->dispatcher.sockets, info->remote_addr,
-                                   info->remote_port);
+    exchange->peer =
+        sockets_claim(server_of(connection)->serving.sockets, info->remote_addr, info->remote_port);
     *data = exchange;
     return 0;
 }
 
 static void on_connection_close(const struct mg_connection *connection)
 {
-    struct dispatcher *dispatcher = &server_of(connection)->dispatcher;
+    struct serving *serving = &server_of(connection)->serving;
     struct exchange *exchange = mg_get_user_connection_data(connection);
     if (exchange == NULL)
         return;
     CHECK(exchange->client == NULL);
     if (exchange->websocket)
-        atomic_fetch_sub(&dispatcher->websockets, 1);
+        atomic_fetch_sub(&serving->websockets, 1);
     if (exchange->session != NULL)
         session_unref(&exchange->session);
     if (exchange->peer != NULL)
-        sockets_release(dispatcher->sockets, exchange->peer);
+        sockets_release(serving->sockets, exchange->peer);
     free(exchange);
 }
 
@@ -77,7 +77,7 @@ static int on_begin_request(struct mg_connection *connection)
         mg_disable_connection_keep_alive(connection);
         return 500;
     }
-    return dispatcher_request(&server_of(connection)->dispatcher, connection, exchange);
+    return dispatcher_request(&server_of(connection)->serving, connection, exchange);
 }
 
 static int on_http_error(struct mg_connection *connection, int status, const char *message)
@@ -85,7 +85,7 @@ static int on_http_error(struct mg_connection *connection, int status, const cha
     struct exchange *exchange = mg_get_user_connection_data(connection);
     (void) message;
     if (exchange != NULL && exchange->peer != NULL)
-        dispatcher_refuse(&server_of(connection)->dispatcher, connection, status, exchange);
+        dispatcher_refuse(&server_of(connection)->serving, connection, status, exchange);
     return 0;
 }
 
@@ -124,22 +124,22 @@ static void on_exit_thread(const struct mg_context *context, int type, void *poi
 struct server *server_create(struct config_box *box)
 {
     struct server *server = mem_alloc(sizeof(*server));
-    struct dispatcher *dispatcher = &server->dispatcher;
+    struct serving *serving = &server->serving;
     struct config *config = config_get(box);
     const char *base = config->server.base_path;
-    dispatcher->box = box;
-    dispatcher->base_path = mem_string(strcmp(base, "/") == 0 ? "" : base);
-    dispatcher->streams_limit = config->server.streams;
-    dispatcher->websockets_limit = config->websocket.clients;
-    dispatcher->body_max = config->server.max_body;
-    dispatcher->request_timeout = config->server.request_timeout;
-    dispatcher->idle_timeout = IDLE_TIMEOUT;
-    dispatcher->sockets =
+    serving->box = box;
+    serving->base_path = mem_string(strcmp(base, "/") == 0 ? "" : base);
+    serving->streams_limit = config->server.streams;
+    serving->websockets_limit = config->websocket.clients;
+    serving->body_max = config->server.max_body;
+    serving->request_timeout = config->server.request_timeout;
+    serving->idle_timeout = IDLE_TIMEOUT;
+    serving->sockets =
         sockets_create(config->server.connections_per_address, &config->server.trusted_proxies);
-    atomic_store(&dispatcher->state, SERVER_STARTING);
+    atomic_store(&serving->state, SERVER_STARTING);
     server->workers = config->server.threads + config->websocket.clients;
     /* Idle connections hold workers: none may when three quarters are taken. */
-    dispatcher->busy_limit = (size_t) (server->workers - config->server.threads / 4);
+    serving->busy_limit = (size_t) (server->workers - config->server.threads / 4);
     server->listen = mem_string(config->server.listen);
     server->header_timeout = config->server.header_timeout;
     config_unref(&config);
@@ -153,7 +153,7 @@ int server_listen(struct server *server, struct strbuf *why)
     (void) snprintf(header_timeout, sizeof(header_timeout), "%d",
                     (int) (server->header_timeout * 1000));
     (void) snprintf(idle_timeout, sizeof(idle_timeout), "%d",
-                    (int) (server->dispatcher.idle_timeout * 1000));
+                    (int) (server->serving.idle_timeout * 1000));
     const char *options[] = {"listening_ports",
                              server->listen,
                              "num_threads",
@@ -202,7 +202,7 @@ int server_listen(struct server *server, struct strbuf *why)
         (void) mg_exit_library();
         error = CESID_E_INTERNAL;
     } else {
-        websocket_attach(server->civetweb, &server->dispatcher);
+        websocket_attach(server->civetweb, &server->serving);
     }
     strbuf_destroy(&complaint);
     return error;
@@ -216,23 +216,23 @@ int server_port(struct server *server)
 
 void server_open(struct server *server, const struct server_context *context)
 {
-    server->dispatcher.context = *context;
-    server->dispatcher.opened_at = clock_wall();
-    atomic_store(&server->dispatcher.state, SERVER_OPEN);
+    server->serving.context = *context;
+    server->serving.opened_at = clock_wall();
+    atomic_store(&server->serving.state, SERVER_OPEN);
 }
 
 void server_refuse(struct server *server)
 {
-    atomic_store(&server->dispatcher.state, SERVER_REFUSING);
+    atomic_store(&server->serving.state, SERVER_REFUSING);
 }
 
 void server_drain(struct server *server, int64_t deadline)
 {
     struct timespec nap = {.tv_sec = 0, .tv_nsec = 5000000};
-    atomic_store(&server->dispatcher.state, SERVER_DRAINING);
-    while (atomic_load(&server->dispatcher.requests) > 0 && clock_now() < deadline)
+    atomic_store(&server->serving.state, SERVER_DRAINING);
+    while (atomic_load(&server->serving.requests) > 0 && clock_now() < deadline)
         (void) nanosleep(&nap, NULL);
-    size_t left = atomic_load(&server->dispatcher.requests);
+    size_t left = atomic_load(&server->serving.requests);
     if (left > 0)
         log_warning("http", "requests are cut short", log_i("requests", (int64_t) left));
 }
@@ -256,8 +256,8 @@ void server_stop(struct server *server)
 {
     if (server->civetweb == NULL)
         return;
-    atomic_store(&server->dispatcher.state, SERVER_DRAINING);
-    sockets_close(server->dispatcher.sockets);
+    atomic_store(&server->serving.state, SERVER_DRAINING);
+    sockets_close(server->serving.sockets);
     int fd = knock(server);
     mg_stop(server->civetweb);
     server->civetweb = NULL;
@@ -272,8 +272,8 @@ void server_destroy(struct server **pointer)
     if (server == NULL)
         return;
     CHECK(server->civetweb == NULL);
-    sockets_destroy(&server->dispatcher.sockets);
-    free(server->dispatcher.base_path);
+    sockets_destroy(&server->serving.sockets);
+    free(server->serving.base_path);
     free(server->listen);
     free(server);
     *pointer = NULL;
@@ -281,10 +281,10 @@ void server_destroy(struct server **pointer)
 
 void server_figures(struct server *server, struct server_figures *figures)
 {
-    struct dispatcher *dispatcher = &server->dispatcher;
-    *figures = (struct server_figures){.connections = sockets_count(dispatcher->sockets),
-                                       .requests = atomic_load(&dispatcher->requests),
-                                       .streams = (size_t) atomic_load(&dispatcher->streams),
-                                       .served = atomic_load(&dispatcher->served),
-                                       .refused = sockets_refused(dispatcher->sockets)};
+    struct serving *serving = &server->serving;
+    *figures = (struct server_figures){.connections = sockets_count(serving->sockets),
+                                       .requests = atomic_load(&serving->requests),
+                                       .streams = (size_t) atomic_load(&serving->streams),
+                                       .served = atomic_load(&serving->served),
+                                       .refused = sockets_refused(serving->sockets)};
 }

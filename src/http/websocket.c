@@ -30,7 +30,7 @@ static bool has_text(const char *header, const char *text)
 
 int websocket_accept(struct request *request, struct exchange *exchange)
 {
-    struct dispatcher *dispatcher = request->dispatcher;
+    struct serving *serving = request->serving;
     const char *key = request_header(request, "Sec-WebSocket-Key");
     const char *version = request_header(request, "Sec-WebSocket-Version");
     if (strcmp(request->method, "GET") != 0 ||
@@ -40,8 +40,8 @@ int websocket_accept(struct request *request, struct exchange *exchange)
         problem_detail(&request->problem, "This resource speaks WebSocket (RFC 6455) only");
         return CESID_E_BAD_REQUEST;
     }
-    if (atomic_fetch_add(&dispatcher->websockets, 1) >= dispatcher->websockets_limit) {
-        atomic_fetch_sub(&dispatcher->websockets, 1);
+    if (atomic_fetch_add(&serving->websockets, 1) >= serving->websockets_limit) {
+        atomic_fetch_sub(&serving->websockets, 1);
         request->problem.retry_after = 5;
         return CESID_E_TOO_MANY_CLIENTS;
     }
@@ -50,9 +50,9 @@ int websocket_accept(struct request *request, struct exchange *exchange)
     return 0;
 }
 
-static void allow_frame(struct dispatcher *dispatcher, struct exchange *exchange)
+static void allow_frame(struct serving *serving, struct exchange *exchange)
 {
-    struct config *config = config_get(dispatcher->box);
+    struct config *config = config_get(serving->box);
     peer_allow(exchange->peer, config->websocket.message_max + FRAME_HEADER_MOST + READ_MOST,
                CLOCK_NEVER);
     config_unref(&config);
@@ -68,14 +68,14 @@ static int on_connect(const struct mg_connection *connection, void *argument)
 
 static void on_ready(struct mg_connection *connection, void *argument)
 {
-    struct dispatcher *dispatcher = argument;
+    struct serving *serving = argument;
     struct exchange *exchange = mg_get_user_connection_data(connection);
     int fd = peer_fd(exchange->peer);
     int send_buffer = SEND_BUFFER, receive_buffer = RECEIVE_BUFFER;
     (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
     (void) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
-    allow_frame(dispatcher, exchange);
-    int error = hub_add_socket(dispatcher->context.hub, fd, exchange->session, &exchange->client);
+    allow_frame(serving, exchange);
+    int error = hub_add_socket(serving->context.hub, fd, exchange->session, &exchange->client);
     if (error != 0) {
         /* Nobody else knows the socket yet, so CivetWeb may write. */
         int code = error == CESID_E_SHUTTING_DOWN ? HUB_CLOSE_GOING_AWAY : HUB_CLOSE_TRY_LATER;
@@ -90,9 +90,9 @@ static void on_ready(struct mg_connection *connection, void *argument)
 static int on_data(struct mg_connection *connection, int first_byte, char *data, size_t length,
                    void *argument)
 {
-    struct dispatcher *dispatcher = argument;
+    struct serving *serving = argument;
     struct exchange *exchange = mg_get_user_connection_data(connection);
-    allow_frame(dispatcher, exchange);
+    allow_frame(serving, exchange);
     return exchange->client != NULL &&
            hub_client_received(exchange->client, first_byte, data, length);
 }
@@ -113,7 +113,7 @@ static void on_close(const struct mg_connection *connection, void *argument)
         peer_linger(exchange->peer);
 }
 
-void websocket_attach(struct mg_context *context, struct dispatcher *dispatcher)
+void websocket_attach(struct mg_context *context, struct serving *serving)
 {
-    mg_set_websocket_handler(context, "/", on_connect, on_ready, on_data, on_close, dispatcher);
+    mg_set_websocket_handler(context, "/", on_connect, on_ready, on_data, on_close, serving);
 }
