@@ -63,8 +63,8 @@ static double open_time(const struct breaker_settings *settings, int openings, d
     return from + (to - from) * jitter;
 }
 
-static void open(struct breaker *breaker, const struct breaker_settings *settings, int64_t now,
-                 double jitter)
+static void open_again(struct breaker *breaker, const struct breaker_settings *settings,
+                       int64_t now, double jitter)
 {
     if (breaker->openings < INT_MAX)
         breaker->openings++;
@@ -85,10 +85,10 @@ bool breaker_failure(struct breaker *breaker, const struct breaker_settings *set
     case BREAKER_CLOSED:
         if (breaker->failures < settings->failures)
             return false;
-        open(breaker, settings, now, jitter);
+        open_again(breaker, settings, now, jitter);
         return true;
     case BREAKER_HALF_OPEN:
-        open(breaker, settings, now, jitter);
+        open_again(breaker, settings, now, jitter);
         return true;
     case BREAKER_OPEN:
     default:

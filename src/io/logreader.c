@@ -10,7 +10,9 @@
 #include "cesid/check.h"
 
 #define CHARACTER_MAX 4
-#define REPLACEMENT   "\xEF\xBF\xBD"
+/* The piece to begin with after a wrong byte. */
+#define WANT_MIN    INT64_C(8)
+#define REPLACEMENT "\xEF\xBF\xBD"
 
 struct walk {
     const struct logreader *reader;
@@ -70,7 +72,8 @@ static void move(struct walk *walk, int64_t length)
     if (walk->position >= walk->bad_end)
         walk->bad_end = 0;
     walk->want = walk->hinted ? walk->reader->piece_max
-                              : least(walk->reader->piece_max, walk->want < 4 ? 8 : walk->want * 2);
+                              : least(walk->reader->piece_max,
+                                      walk->want < CHARACTER_MAX ? WANT_MIN : walk->want * 2);
 }
 
 static void replace(struct walk *walk, int count)
@@ -79,7 +82,7 @@ static void replace(struct walk *walk, int count)
         strbuf_puts(walk->out, REPLACEMENT);
     walk->position += count;
     walk->bad_end = 0;
-    walk->want = walk->hinted ? walk->reader->piece_max : 2 * CHARACTER_MAX;
+    walk->want = walk->hinted ? walk->reader->piece_max : WANT_MIN;
 }
 
 /* Whether the character at position crosses the end of what was asked for. Then the walk is over,

@@ -70,17 +70,17 @@ bool process_state_parse(const char *name, int *code)
 }
 
 /* Group and process names go into paths, log lines and messages. */
-static bool is_process_name(const struct xmlrpc_value *value)
+static const char *process_name(const struct xmlrpc_value *value)
 {
     if (value == NULL || value->type != XMLRPC_STRING || value->as.string.length == 0 ||
         value->as.string.length > NAME_MAX_BYTES)
-        return false;
+        return NULL;
     for (size_t i = 0; i < value->as.string.length; i++) {
         unsigned char c = (unsigned char) value->as.string.data[i];
         if (c < 0x20 || c == 0x7F)
-            return false;
+            return NULL;
     }
-    return true;
+    return value->as.string.data;
 }
 
 /* Members that older or newer versions may lack are "" or 0 then. */
@@ -149,11 +149,10 @@ bool supervisor_read_process(const struct xmlrpc_value *value, struct supervisor
 
     *process = (struct supervisor_process){.pid = 0};
     int64_t state, exit_status = 0;
-    if (!is_process_name(found[MEMBER_NAME]) || !is_process_name(found[MEMBER_GROUP]))
-        return false;
-    process->name = found[MEMBER_NAME]->as.string.data;
-    process->group = found[MEMBER_GROUP]->as.string.data;
-    if (!read_int(found[MEMBER_STATE], 0, &state) ||
+    process->name = process_name(found[MEMBER_NAME]);
+    process->group = process_name(found[MEMBER_GROUP]);
+    if (process->name == NULL || process->group == NULL ||
+        !read_int(found[MEMBER_STATE], 0, &state) ||
         !read_int(found[MEMBER_PID], 0, &process->pid) ||
         !read_int(found[MEMBER_START], 0, &process->start) ||
         !read_int(found[MEMBER_STOP], 0, &process->stop) ||

@@ -17,9 +17,9 @@ static const struct breaker_settings settings = {.failures = 3, .open_min = 5, .
 
 /* One step of a story: what is done, and what must be seen. Seconds since the story's begin. */
 struct step {
-    char action; /* 'a' allow, 's' success, 'f' failure, 'x' abandon */
+    int action; /* 'a' allow, 's' success, 'f' failure, 'x' abandon */
     double at;
-    bool answer; /* of allow, success, failure */
+    int answer; /* of allow, success, failure */
     enum breaker_state state;
 };
 
@@ -30,7 +30,7 @@ static void tell(const struct step *steps, size_t count, double jitter)
     assert_int_equal(breaker.state, BREAKER_CLOSED);
     for (size_t i = 0; i < count; i++) {
         int64_t now = (int64_t) (steps[i].at * (double) CLOCK_SECOND);
-        bool answer = steps[i].answer;
+        int answer = steps[i].answer;
         switch (steps[i].action) {
         case 'a':
             answer = breaker_allow(&breaker, now);
@@ -127,7 +127,7 @@ static void the_open_time_doubles_to_its_maximum(void **state)
 {
     (void) state;
     static const double low[] = {5, 7.5, 15, 30, 45, 45}, high[] = {6.25, 12.5, 25, 50, 60, 60};
-    for (double jitter = 0; jitter <= 1; jitter += 1) {
+    for (int jitter = 0; jitter <= 1; jitter++) {
         struct breaker breaker;
         breaker_init(&breaker);
         int64_t now = 0;
@@ -240,7 +240,7 @@ static void names(void **state)
 
 #define NAMED(text, function)                                                                      \
     {                                                                                              \
-        .name = text, .test_func = function                                                        \
+        .name = (text), .test_func = (function)                                                    \
     }
 
 int main(void)

@@ -508,7 +508,7 @@ static void is_silent(void **state)
 
 #define NAMED(text, function)                                                                      \
     {                                                                                              \
-        .name = text, .test_func = function                                                        \
+        .name = (text), .test_func = (function)                                                    \
     }
 
 int main(void)
