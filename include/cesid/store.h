@@ -4,7 +4,8 @@
  * transaction) and always given back; waiting for one is bounded by store.acquire_timeout
  * (POOL_EXHAUSTED), a statement by store.query_timeout (STORE_TIMEOUT), a transaction by
  * store.transaction_timeout. Everything else that fails is STORE_UNAVAILABLE, logged here; a
- * broken unique or foreign key is CONFLICT. Any thread; no lock of the caller may be held.
+ * broken unique or foreign key is CONFLICT. Nothing here takes it for granted to be the only
+ * program on the database. Any thread; no lock of the caller may be held.
  *
  * Times are milliseconds since 1970, ids are text.
  */
@@ -16,31 +17,14 @@
 #include <stdint.h>
 
 #include "cesid/config.h"
+#include "cesid/store_value.h"
 #include "cesid/strbuf.h"
 
 struct store;
 struct store_transaction;
-struct store_row;
 
-enum store_type { STORE_NULL, STORE_INTEGER, STORE_TEXT };
-
-struct store_value {
-    enum store_type type;
-    int64_t integer;
-    const char *text;
-    size_t length;
-};
-struct store_value store_integer(int64_t value);
-struct store_value store_text(const char *value); /* NULL gives NULL */
-struct store_value store_bytes(const char *value, size_t length);
-
-/* A static const: name is the metrics' label, sql works on every driver, '?' marks a value. */
-struct store_statement {
-    const char *name;
-    const char *sql;
-};
-
-/* Opens, checks or creates the schema, migrates. On failure a sentence that says what to do is in
+/* Makes server.state_dir when it is missing, opens, checks or creates the schema, migrates. On
+ * failure a sentence that says what to do is in
  * *why. */
 int store_open(const struct config *config, struct store **store,
                struct strbuf *why) CESID_WARN_UNUSED;
@@ -73,12 +57,15 @@ int store_transaction_query(struct store_transaction *transaction,
                             bool (*row)(void *argument, const struct store_row *row),
                             void *argument) CESID_WARN_UNUSED;
 
-/* Columns from 0, valid during the row callback. */
-bool store_row_is_null(const struct store_row *row, int column);
-int64_t store_row_integer(const struct store_row *row, int column);  /* NULL gives 0 */
-const char *store_row_text(const struct store_row *row, int column); /* NULL gives NULL */
-
 /* Whether the store answers now (one cheap statement). */
 int store_ping(struct store *store) CESID_WARN_UNUSED;
+
+/* Connections of the pool: how many there may be, are taken, and callers that wait for one. */
+struct store_figures {
+    int pool;
+    int in_use;
+    int waiting;
+};
+void store_figures(struct store *store, struct store_figures *figures);
 
 #endif

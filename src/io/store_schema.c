@@ -1,0 +1,220 @@
+/*
+ * The schema and its migrations. A step is a list of statements that may be repeated, so that one
+ * cut short by a power cut goes on at the next start on a backend whose DDL knows no transaction;
+ * on SQLite a step and its record are one transaction. Steps that were released are never changed:
+ * add one. The SQL is what SQLite and MariaDB both understand.
+ *
+ * Runs in main, at start, on one connection, without locks.
+ */
+#include "store_schema.h"
+
+#include <string.h>
+
+#include "cesid/clock.h"
+#include "cesid/error.h"
+#include "cesid/log.h"
+
+static const struct store_statement create_version = {"schema_create_version",
+                                                      "CREATE TABLE IF NOT EXISTS schema_version ("
+                                                      " version INTEGER NOT NULL PRIMARY KEY,"
+                                                      " name VARCHAR(64) NOT NULL,"
+                                                      " applied_at BIGINT NOT NULL)"};
+static const struct store_statement read_versions = {
+    "schema_read_versions", "SELECT version, name FROM schema_version ORDER BY version"};
+static const struct store_statement record_version = {
+    "schema_record_version",
+    "INSERT INTO schema_version (version, name, applied_at) VALUES (?, ?, ?)"};
+
+static const struct store_statement step_users[] = {
+    {"schema_users", "CREATE TABLE IF NOT EXISTS users ("
+                     " id CHAR(32) NOT NULL PRIMARY KEY,"
+                     " username VARCHAR(64) NOT NULL UNIQUE,"
+                     " full_name VARCHAR(255) NOT NULL,"
+                     " email VARCHAR(255) NOT NULL,"
+                     " password_hash VARCHAR(255) NOT NULL,"
+                     " active INTEGER NOT NULL,"
+                     " created_at BIGINT NOT NULL,"
+                     " last_login_at BIGINT NOT NULL)"},
+    {"schema_roles", "CREATE TABLE IF NOT EXISTS roles ("
+                     " name VARCHAR(64) NOT NULL PRIMARY KEY,"
+                     " created_at BIGINT NOT NULL)"},
+    {"schema_role_permissions", "CREATE TABLE IF NOT EXISTS role_permissions ("
+                                " role VARCHAR(64) NOT NULL,"
+                                " permission VARCHAR(64) NOT NULL,"
+                                " PRIMARY KEY (role, permission),"
+                                " FOREIGN KEY (role) REFERENCES roles (name) ON DELETE CASCADE)"},
+    /* role names a built-in role or one of the table, so it is no foreign key. */
+    {"schema_bindings", "CREATE TABLE IF NOT EXISTS bindings ("
+                        " id CHAR(32) NOT NULL PRIMARY KEY,"
+                        " user_id CHAR(32) NOT NULL,"
+                        " role VARCHAR(64) NOT NULL,"
+                        " environment VARCHAR(255) NOT NULL,"
+                        " UNIQUE (user_id, role, environment),"
+                        " FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE)"},
+    {"schema_sessions", "CREATE TABLE IF NOT EXISTS sessions ("
+                        " id CHAR(32) NOT NULL PRIMARY KEY,"
+                        " user_id CHAR(32) NOT NULL,"
+                        " csrf_token CHAR(32) NOT NULL,"
+                        " address VARCHAR(64) NOT NULL,"
+                        " created_at BIGINT NOT NULL,"
+                        " expires_at BIGINT NOT NULL,"
+                        " FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE)"},
+    {"schema_sessions_user", "CREATE INDEX IF NOT EXISTS sessions_user_id ON sessions (user_id)"},
+    {"schema_sessions_expiry",
+     "CREATE INDEX IF NOT EXISTS sessions_expires_at ON sessions (expires_at)"},
+};
+
+static const struct step {
+    const char *name;
+    const struct store_statement *statements;
+    size_t count;
+} steps[] = {
+    {"users, roles, sessions", step_users, ARRAY_LENGTH(step_users)},
+};
+
+#define LATEST ((int64_t) ARRAY_LENGTH(steps))
+
+/* What this program reads and writes: prepared and run for no row. */
+static const struct store_statement needed[] = {
+    {"users", "SELECT id, username, full_name, email, password_hash, active, created_at,"
+              " last_login_at FROM users WHERE 1 = 0"},
+    {"roles", "SELECT name, created_at FROM roles WHERE 1 = 0"},
+    {"role_permissions", "SELECT role, permission FROM role_permissions WHERE 1 = 0"},
+    {"bindings", "SELECT id, user_id, role, environment FROM bindings WHERE 1 = 0"},
+    {"sessions", "SELECT id, user_id, csrf_token, address, created_at, expires_at FROM sessions"
+                 " WHERE 1 = 0"},
+};
+
+struct schema {
+    const struct store_driver *driver;
+    struct store_connection *connection;
+    const struct store_settings *settings;
+    struct strbuf *why;
+    int64_t latest;  /* the highest version on record */
+    int64_t count;   /* how many are on record */
+    bool mismatched; /* one is not named as this program names it */
+};
+
+static int explain(struct schema *schema, int status, const char *what)
+{
+    strbuf_printf(schema->why, "%s: %s", what, schema->connection->message);
+    return status;
+}
+
+static int run(struct schema *schema, const struct store_statement *statement,
+               const struct store_value *values, size_t count, store_row_callback *row)
+{
+    return schema->driver->run(schema->connection, statement, values, count,
+                               clock_after(schema->settings->query_timeout), row, schema, NULL);
+}
+
+static bool take_version(void *argument, const struct store_row *row)
+{
+    struct schema *schema = argument;
+    int64_t version = store_row_integer(row, 0);
+    const char *name = store_row_text(row, 1);
+    schema->count++;
+    schema->latest = version;
+    if (version >= 1 && version <= LATEST && (!name || strcmp(name, steps[version - 1].name) != 0))
+        schema->mismatched = true;
+    return true;
+}
+
+static int read_version(struct schema *schema)
+{
+    schema->latest = schema->count = 0;
+    schema->mismatched = false;
+    int status = run(schema, &read_versions, NULL, 0, take_version);
+    if (status < 0)
+        return explain(schema, status, "cannot read the store's schema version");
+    if (schema->latest > LATEST) {
+        strbuf_printf(schema->why,
+                      "the store has schema version %lld, this cesid knows versions up to %lld: "
+                      "start the newer cesid that wrote it, or restore a backup from before its "
+                      "upgrade",
+                      (long long) schema->latest, (long long) LATEST);
+        return CESID_E_INTERNAL;
+    }
+    if (schema->mismatched || schema->count != schema->latest) {
+        strbuf_puts(schema->why, "the store's record of schema versions is damaged: restore a "
+                                 "backup, or point store.path at a new file");
+        return CESID_E_INTERNAL;
+    }
+    return 0;
+}
+
+static int apply_step(struct schema *schema)
+{
+    /* Another cesid may have done it since: read again under the write lock. */
+    int status = read_version(schema);
+    if (status < 0 || schema->latest == LATEST)
+        return status;
+    int64_t version = schema->latest + 1;
+    const struct step *step = &steps[version - 1];
+    for (size_t i = 0; status == 0 && i < step->count; i++)
+        status = run(schema, &step->statements[i], NULL, 0, NULL);
+    if (status == 0) {
+        const struct store_value values[] = {store_integer(version), store_text(step->name),
+                                             store_integer(clock_wall())};
+        status = run(schema, &record_version, values, ARRAY_LENGTH(values), NULL);
+    }
+    if (status < 0)
+        return explain(schema, status, "cannot migrate the store");
+    log_info("store", "the schema was brought to a version", log_i("version", version),
+             log_s("step", step->name));
+    return 0;
+}
+
+static int in_transaction(struct schema *schema, int (*body)(struct schema *schema))
+{
+    int64_t deadline = clock_after(schema->settings->transaction_timeout);
+    int status = schema->driver->begin(schema->connection, deadline);
+    if (status < 0)
+        return explain(schema, status, "cannot write to the store");
+    status = body(schema);
+    if (status == 0) {
+        status = schema->driver->commit(schema->connection, deadline);
+        if (status < 0)
+            status = explain(schema, status, "cannot write to the store");
+    }
+    if (status < 0)
+        schema->driver->rollback(schema->connection);
+    return status;
+}
+
+static int make_version_table(struct schema *schema)
+{
+    int status = run(schema, &create_version, NULL, 0, NULL);
+    return status < 0 ? explain(schema, status, "cannot make the store's schema") : 0;
+}
+
+static int check_columns(struct schema *schema)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(needed); i++) {
+        int status = run(schema, &needed[i], NULL, 0, NULL);
+        if (status < 0) {
+            strbuf_printf(schema->why,
+                          "the store's table %s is not what this cesid needs (%s): restore a "
+                          "backup, or point store.path at a new file",
+                          needed[i].name, schema->connection->message);
+            return CESID_E_INTERNAL;
+        }
+    }
+    return 0;
+}
+
+int store_schema_apply(const struct store_driver *driver, struct store_connection *connection,
+                       const struct store_settings *settings, struct strbuf *why)
+{
+    struct schema schema = {
+        .driver = driver, .connection = connection, .settings = settings, .why = why};
+    int status = in_transaction(&schema, make_version_table);
+    if (status == 0)
+        status = read_version(&schema);
+    while (status == 0 && schema.latest < LATEST) {
+        status = in_transaction(&schema, apply_step);
+        if (status == 0)
+            status = read_version(&schema);
+    }
+    return status < 0 ? status : check_columns(&schema);
+}
