@@ -15,30 +15,10 @@
 
 #include "cesid/access.h"
 #include "cesid/config.h"
+#include "cesid/session.h"
 #include "cesid/store.h"
 
-#define AUTH_ID_SIZE 33 /* 128 random bits in hex, and a NUL */
-
 struct auth;
-
-struct user {
-    char id[AUTH_ID_SIZE]; /* immutable for the life of the user */
-    char *username;
-    char *full_name;
-    char *email;
-    bool active;
-    int64_t created_at;    /* wall milliseconds */
-    int64_t last_login_at; /* 0: never */
-};
-
-/* Immutable and reference-counted; what the record said when it was checked. */
-struct session {
-    char id[AUTH_ID_SIZE]; /* jti */
-    char csrf_token[AUTH_ID_SIZE];
-    struct user user;
-    struct access *access;
-    int64_t expires_at; /* wall milliseconds */
-};
 
 /* From the one place that looks for credentials. Both NULL: none were sent. */
 struct credentials {
@@ -52,14 +32,13 @@ int auth_create(struct config_box *config, struct store *store, struct auth **au
                 struct strbuf *why) CESID_WARN_UNUSED;
 void auth_destroy(struct auth **auth);
 
-/* 0 and a new reference; UNAUTHENTICATED, SESSION_EXPIRED, FORBIDDEN, STORE_*. */
+/* 0 and a new reference; SESSION_EXPIRED for a token of ours whose time is over, UNAUTHENTICATED
+ * for any other that does not hold (a session that was ended, a disabled user); STORE_*,
+ * POOL_EXHAUSTED when the session is not in the cache and the store cannot tell. */
 int auth_check(struct auth *auth, const struct credentials *credentials,
                struct session **session) CESID_WARN_UNUSED;
 /* Whether that session still holds, without the store: for connections that live long. */
 bool auth_session_valid(struct auth *auth, const struct session *session);
-struct session *session_ref(struct session *session);
-void session_unref(struct session **session);
-void user_json(struct json *json, const struct user *user);
 
 /* address is the client's, for the limit of attempts. token is filled (a JWT).
  * INVALID_CREDENTIALS in the same time for unknown, disabled and wrong; LOCKED_OUT with
@@ -67,8 +46,11 @@ void user_json(struct json *json, const struct user *user);
 int auth_login(struct auth *auth, const char *username, const char *password, const char *address,
                struct strbuf *token, struct session **session,
                double *retry_after) CESID_WARN_UNUSED;
+/* When the store cannot take it the session has ended all the same, for as long as this program
+ * runs, and the error says that a restart could bring it back. */
 int auth_logout(struct auth *auth, const struct session *session) CESID_WARN_UNUSED;
-/* VALIDATION_FAILED with a static reason in *why when new does not fit the rules. Ends the user's
+/* VALIDATION_FAILED with a static reason in *why when new does not fit the rules,
+ * INVALID_CREDENTIALS when old is wrong, LOCKED_OUT when it was wrong too often. Ends the user's
  * other sessions. */
 int auth_change_password(struct auth *auth, const struct session *session, const char *old_password,
                          const char *new_password, const char **why) CESID_WARN_UNUSED;

@@ -1,0 +1,466 @@
+/*
+ * Who is calling. auth_check is the one authentication check of the program.
+ *
+ * Any thread enters, holding no lock. LOCK_AUTH (attempts.c) and LOCK_SESSIONS (session_cache.c)
+ * are taken by the rooms below and never held across hashing or the store. A cached session is
+ * looked up in the store again every few seconds, because another program (`cesid --create-admin`,
+ * a second cesid) may have ended it there; while the store is down the cache alone decides.
+ */
+#include "cesid/auth.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "account.h"
+#include "attempts.h"
+#include "cesid/clock.h"
+#include "cesid/error.h"
+#include "cesid/log.h"
+#include "cesid/memory.h"
+#include "cesid/random.h"
+#include "cesid/secret.h"
+#include "cesid/statefile.h"
+#include "cesid/text.h"
+#include "keyring.h"
+#include "session_cache.h"
+
+#define ISSUER          "cesid"
+#define FIRST_ADMIN     "admin"
+#define PASSWORD_FILE   "initial-admin-password"
+#define CACHE_CAPACITY  10000
+#define RECHECK_SECONDS 5.0
+#define ATTEMPTS_KEPT   10000
+#define HASHERS         2
+#define WAITERS         32
+#define WAIT_SECONDS    2.0
+#define PURGE_SECONDS   600
+#define LOAD_TRIES      16
+
+struct auth {
+    /* immutable */
+    struct config_box *config;
+    struct store *store;
+    struct keyring keyring;
+    struct session_cache *cache;
+    struct attempts *attempts;
+    /* atomic */
+    atomic_int_least64_t purge_at; /* clock_now() */
+    atomic_int untold;             /* sessions ended while the store could not be told */
+};
+
+/* ---- start ---- */
+
+struct first_admin {
+    const char *directory;
+    const char *temporary;
+    struct strbuf *why;
+};
+
+/* In the transaction, so that of two programs at first start only the one that wins writes. */
+static int publish_password(void *argument)
+{
+    const struct first_admin *first = argument;
+    return statefile_commit(first->directory, PASSWORD_FILE, first->temporary, first->why);
+}
+
+static int make_first_admin(struct store *store, const char *directory, struct strbuf *why)
+{
+    char password[PASSWORD_RANDOM_SIZE], line[PASSWORD_RANDOM_SIZE], hash[PASSWORD_HASH_SIZE];
+    password_random(password);
+    memcpy(line, password, sizeof line);
+    line[sizeof line - 1] = '\n';
+
+    struct first_admin first = {.directory = directory, .why = why};
+    char *temporary = NULL;
+    char *path = statefile_path(directory, PASSWORD_FILE);
+    int status = password_hash(password, hash);
+    if (status == 0)
+        status = statefile_prepare(directory, PASSWORD_FILE, line, sizeof line, &temporary, why);
+    if (status == 0) {
+        first.temporary = temporary;
+        status = account_make_first_admin(store, FIRST_ADMIN, hash, publish_password, &first);
+        if (status == CESID_E_CONFLICT) {
+            statefile_discard(temporary);
+            status = 0;
+        } else if (status < 0) {
+            statefile_discard(temporary);
+            statefile_discard(path);
+        } else {
+            log_warning("auth",
+                        "created the first administrator: sign in with the password in this file, "
+                        "change it, and remove the file",
+                        log_s("username", FIRST_ADMIN), log_s("file", path));
+        }
+    }
+    if (status < 0 && why->length == 0)
+        strbuf_printf(why, "cannot create the first administrator: %s", error_title(status));
+    secret_wipe(password, sizeof password);
+    secret_wipe(line, sizeof line);
+    free(temporary);
+    free(path);
+    return status;
+}
+
+int auth_create(struct config_box *config, struct store *store, struct auth **out,
+                struct strbuf *why)
+{
+    *out = NULL;
+    struct auth *auth = mem_alloc(sizeof *auth);
+    auth->config = config;
+    auth->store = store;
+    auth->cache = session_cache_create(CACHE_CAPACITY, RECHECK_SECONDS);
+    auth->attempts = attempts_create(ATTEMPTS_KEPT, HASHERS, WAITERS);
+
+    struct config *current = config_get(config);
+    const char *directory = current->server.state_dir;
+    bool has_admin = false;
+    int status = statefile_directory(directory, why);
+    if (status == 0)
+        status = keyring_load(&auth->keyring, directory, why);
+    if (status == 0) {
+        status = account_has_admin(store, &has_admin);
+        if (status < 0)
+            strbuf_printf(why, "cannot read the users: %s", error_title(status));
+    }
+    if (status == 0 && !has_admin)
+        status = make_first_admin(store, directory, why);
+    config_unref(&current);
+    if (status < 0) {
+        auth_destroy(&auth);
+        return status;
+    }
+    *out = auth;
+    return 0;
+}
+
+void auth_destroy(struct auth **pointer)
+{
+    struct auth *auth = *pointer;
+    if (!auth)
+        return;
+    session_cache_destroy(&auth->cache);
+    attempts_destroy(&auth->attempts);
+    secret_wipe(&auth->keyring, sizeof auth->keyring);
+    free(auth);
+    *pointer = NULL;
+}
+
+/* ---- the check ---- */
+
+/* Tells the store of sessions that ended while it was away. */
+static void tell_store(struct auth *auth)
+{
+    char id[AUTH_ID_SIZE];
+    while (atomic_load(&auth->untold) > 0 && session_cache_untold(auth->cache, id)) {
+        if (account_end_session(auth->store, id) < 0)
+            return;
+        session_cache_told(auth->cache, id);
+    }
+    atomic_store(&auth->untold, 0);
+}
+
+/* One look into cache and store. CONFLICT: it was revoked meanwhile, look again. */
+static int find_session(struct auth *auth, const char *id, struct session **session)
+{
+    struct session *cached = NULL;
+    uint64_t ticket = session_cache_ticket(auth->cache, id);
+    switch (session_cache_get(auth->cache, id, &cached)) {
+    case SESSION_FRESH:
+        *session = cached;
+        return 0;
+    case SESSION_REVOKED:
+        return CESID_E_UNAUTHENTICATED;
+    case SESSION_STALE:
+    case SESSION_UNKNOWN:
+        break;
+    }
+
+    struct session *loaded = NULL;
+    int status = account_load_session(auth->store, id, &loaded);
+    if (status == CESID_E_NOT_FOUND) {
+        if (cached)
+            session_cache_revoke(auth->cache, id, 0);
+        session_unref(&cached);
+        return CESID_E_UNAUTHENTICATED;
+    }
+    if (status < 0) {
+        *session = cached;
+        return cached ? 0 : status;
+    }
+    session_unref(&cached);
+    if (!session_cache_put(auth->cache, loaded, ticket)) {
+        session_unref(&loaded);
+        return CESID_E_CONFLICT;
+    }
+    if (atomic_load_explicit(&auth->untold, memory_order_relaxed) > 0)
+        tell_store(auth);
+    *session = loaded;
+    return 0;
+}
+
+int auth_check(struct auth *auth, const struct credentials *credentials, struct session **session)
+{
+    *session = NULL;
+    const char *token = credentials->bearer ? credentials->bearer : credentials->cookie;
+    if (!token)
+        return CESID_E_UNAUTHENTICATED;
+    struct jwt_claims claims;
+    const char *why = "";
+    int status = jwt_verify(token, strlen(token), auth->keyring.keys, auth->keyring.count, ISSUER,
+                            clock_wall() / 1000, &claims, &why);
+    if (status < 0) {
+        log_debug("auth", "a token was refused", log_s("reason", why));
+        return status;
+    }
+    if (strlen(claims.id) >= AUTH_ID_SIZE)
+        return CESID_E_UNAUTHENTICATED;
+
+    struct session *found = NULL;
+    int tries = 0;
+    do
+        status = find_session(auth, claims.id, &found);
+    while (status == CESID_E_CONFLICT && ++tries < LOAD_TRIES);
+    if (status == CESID_E_CONFLICT)
+        status = CESID_E_STORE_UNAVAILABLE;
+    if (status == 0 && strcmp(found->user.id, claims.subject) != 0)
+        status = CESID_E_UNAUTHENTICATED;
+    if (status == 0 && found->expires_at <= clock_wall())
+        status = CESID_E_SESSION_EXPIRED;
+    if (status < 0) {
+        session_unref(&found);
+        return status;
+    }
+    *session = found;
+    return 0;
+}
+
+bool auth_session_valid(struct auth *auth, const struct session *session)
+{
+    return session_cache_holds(auth->cache, session->id, clock_wall());
+}
+
+/* ---- signing in and out ---- */
+
+static void purge_now_and_then(struct auth *auth)
+{
+    int64_t now = clock_now();
+    int64_t due = atomic_load(&auth->purge_at);
+    if (now < due ||
+        !atomic_compare_exchange_strong(&auth->purge_at, &due, now + PURGE_SECONDS * CLOCK_SECOND))
+        return;
+    int64_t purged = 0;
+    if (account_purge_sessions(auth->store, clock_wall(), &purged) == 0 && purged > 0)
+        log_debug("auth", "removed expired sessions", log_i("sessions", purged));
+}
+
+static void limits_of(struct auth *auth, struct attempts_limits *limits, double *session_ttl)
+{
+    struct config *config = config_get(auth->config);
+    limits->failures = config->auth.login_attempts;
+    limits->lockout = config->auth.lockout;
+    *session_ttl = config->auth.session_ttl;
+    config_unref(&config);
+}
+
+/* hash is empty: there is no such user. In both cases it takes the same time. */
+static int verify_bounded(struct auth *auth, const char *password, const char *hash)
+{
+    int status = attempts_hash_begin(auth->attempts, clock_after(WAIT_SECONDS));
+    if (status < 0)
+        return status;
+    bool right = password_verify(password, hash[0] ? hash : NULL);
+    attempts_hash_end(auth->attempts);
+    return right ? 0 : CESID_E_INVALID_CREDENTIALS;
+}
+
+/* Takes over user. */
+static int begin_session(struct auth *auth, struct user *user, const char *hash,
+                         const char *address, double ttl, struct strbuf *token,
+                         struct session **out)
+{
+    int64_t now = clock_wall();
+    int64_t expires_at = now + (int64_t) (ttl * 1000.0);
+    struct jwt_claims claims = {
+        .issuer = ISSUER, .issued_at = now / 1000, .expires_at = (expires_at + 999) / 1000};
+    char csrf_token[AUTH_ID_SIZE];
+    random_hex(claims.id, (AUTH_ID_SIZE - 1) / 2);
+    random_hex(csrf_token, sizeof csrf_token / 2);
+    memcpy(claims.subject, user->id, strlen(user->id) + 1);
+    if (claims.expires_at <= claims.issued_at)
+        claims.expires_at = claims.issued_at + 1;
+
+    struct access *access = NULL;
+    uint64_t ticket = session_cache_ticket(auth->cache, claims.id);
+    int status = account_access(auth->store, user->id, &access);
+    if (status == 0) {
+        char short_address[65];
+        size_t length = strnlen(address, sizeof short_address - 1);
+        memcpy(short_address, address, length);
+        short_address[length] = '\0';
+        const struct account_session session = {.id = claims.id,
+                                                .csrf_token = csrf_token,
+                                                .address = short_address,
+                                                .created_at = now,
+                                                .expires_at = expires_at};
+        status = account_begin_session(auth->store, &session, user->id, hash);
+    }
+    if (status < 0) {
+        access_unref(&access);
+        return status;
+    }
+    user->last_login_at = now;
+    struct session *session = session_create(claims.id, csrf_token, expires_at, user, access);
+    /* When its kind was revoked meanwhile, the first request reads it from the store. */
+    (void) session_cache_put(auth->cache, session, ticket);
+    jwt_sign(token, &auth->keyring.keys[0], &claims);
+    *out = session;
+    return 0;
+}
+
+static int sign_in(struct auth *auth, const char *username, const char *password,
+                   const char *address, double ttl, struct strbuf *token, struct session **session)
+{
+    struct user user = {0};
+    char hash[PASSWORD_HASH_SIZE] = "";
+    int status = 0;
+    if (text_is_name(username)) {
+        status = account_find(auth->store, username, &user, hash);
+        if (status == CESID_E_NOT_FOUND)
+            status = 0;
+    }
+    if (status == 0)
+        status = verify_bounded(auth, password, hash);
+    if (status == 0 && !user.active)
+        status = CESID_E_INVALID_CREDENTIALS;
+    /* A name that is nobody's may be a password in the wrong field: it is not logged. */
+    const char *shown = user.username ? username : NULL;
+    if (status == CESID_E_INVALID_CREDENTIALS)
+        log_warning("auth", "a sign-in was refused", log_s("username", shown),
+                    log_s("address", address));
+    if (status == 0)
+        status = begin_session(auth, &user, hash, address, ttl, token, session);
+    user_destroy(&user);
+    return status;
+}
+
+int auth_login(struct auth *auth, const char *username, const char *password, const char *address,
+               struct strbuf *token, struct session **session, double *retry_after)
+{
+    struct attempts_limits limits;
+    double ttl;
+    *session = NULL;
+    *retry_after = 1.0;
+    limits_of(auth, &limits, &ttl);
+    int status = attempts_begin(auth->attempts, username, address, &limits,
+                                clock_after(WAIT_SECONDS), retry_after);
+    if (status < 0) {
+        log_warning("auth", "a sign-in was refused unseen", log_s("error", error_code(status)),
+                    log_s("address", address));
+        return status;
+    }
+    status = sign_in(auth, username, password, address, ttl, token, session);
+    attempts_end(auth->attempts, username, address, &limits,
+                 status == 0                             ? ATTEMPT_RIGHT
+                 : status == CESID_E_INVALID_CREDENTIALS ? ATTEMPT_WRONG
+                                                         : ATTEMPT_UNKNOWN);
+    if (status == 0) {
+        log_info("auth", "signed in", log_s("username", (*session)->user.username),
+                 log_s("address", address));
+        purge_now_and_then(auth);
+        tell_store(auth);
+    }
+    return status;
+}
+
+int auth_logout(struct auth *auth, const struct session *session)
+{
+    int status = account_end_session(auth->store, session->id);
+    session_cache_revoke(auth->cache, session->id, status < 0 ? session->expires_at : 0);
+    if (status < 0)
+        atomic_fetch_add(&auth->untold, 1);
+    log_info("auth", "signed out", log_s("username", session->user.username));
+    return status;
+}
+
+/* ---- passwords ---- */
+
+static int replace_password(struct auth *auth, const struct session *session,
+                            const char *old_password, const char *new_password)
+{
+    struct user user;
+    char old_hash[PASSWORD_HASH_SIZE], new_hash[PASSWORD_HASH_SIZE];
+    int status = account_find(auth->store, session->user.username, &user, old_hash);
+    if (status == CESID_E_NOT_FOUND)
+        return CESID_E_UNAUTHENTICATED;
+    if (status < 0)
+        return status;
+    if (strcmp(user.id, session->user.id) != 0)
+        status = CESID_E_UNAUTHENTICATED;
+    user_destroy(&user);
+    if (status == 0)
+        status = verify_bounded(auth, old_password, old_hash);
+    if (status == 0)
+        status = attempts_hash_begin(auth->attempts, clock_after(WAIT_SECONDS));
+    if (status < 0)
+        return status;
+    status = password_hash(new_password, new_hash);
+    attempts_hash_end(auth->attempts);
+    if (status == 0)
+        status =
+            account_set_password(auth->store, session->user.id, old_hash, new_hash, session->id);
+    return status;
+}
+
+int auth_change_password(struct auth *auth, const struct session *session, const char *old_password,
+                         const char *new_password, const char **why)
+{
+    const char *username = session->user.username;
+    int status = password_check(username, new_password, why);
+    if (status == 0 && strcmp(old_password, new_password) == 0) {
+        *why = "must differ from the old one";
+        status = CESID_E_VALIDATION_FAILED;
+    }
+    if (status < 0)
+        return status;
+
+    /* Who found an open page must not guess at will; the session stands for the address. */
+    struct attempts_limits limits;
+    double ttl, retry_after = 0.0;
+    limits_of(auth, &limits, &ttl);
+    status = attempts_begin(auth->attempts, username, session->id, &limits,
+                            clock_after(WAIT_SECONDS), &retry_after);
+    if (status < 0)
+        return status;
+    status = replace_password(auth, session, old_password, new_password);
+    attempts_end(auth->attempts, username, session->id, &limits,
+                 status == 0                             ? ATTEMPT_RIGHT
+                 : status == CESID_E_INVALID_CREDENTIALS ? ATTEMPT_WRONG
+                                                         : ATTEMPT_UNKNOWN);
+    if (status == 0) {
+        session_cache_revoke_user(auth->cache, session->user.id, session->id);
+        log_info("auth", "changed a password", log_s("username", username));
+    }
+    return status;
+}
+
+int auth_create_admin(struct store *store, const char *username, const char *password,
+                      const char **why)
+{
+    char hash[PASSWORD_HASH_SIZE];
+    if (!text_is_name(username)) {
+        *why = "the name must be 1 to 64 letters, digits, '.', '_' or '-', with a letter or digit "
+               "first";
+        return CESID_E_VALIDATION_FAILED;
+    }
+    int status = password_check(username, password, why);
+    if (status == 0) {
+        *why = "the password cannot be hashed or the store does not answer";
+        status = password_hash(password, hash);
+    }
+    if (status == 0)
+        status = account_make_admin(store, username, hash);
+    if (status == 0)
+        log_info("auth", "created or reset an administrator", log_s("username", username));
+    return status;
+}
