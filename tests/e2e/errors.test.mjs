@@ -1,0 +1,256 @@
+// Errors: one shape, fitting statuses, and nothing that helps an attacker.
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { after, before, test } from 'node:test';
+import { Fleet } from './lib/fleet.mjs';
+import { expectOk, expectProblem } from './lib/http.mjs';
+import { until, within } from './lib/wait.mjs';
+
+let fleet, cesid;
+before(async () => {
+    fleet = await Fleet.start();
+    cesid = fleet.cesid;
+});
+after(() => fleet?.stop());
+
+// Bytes as they are, and the answer as it comes: { status, headers, text, json }.
+async function raw(bytes) {
+    const socket = net.connect({ host: '127.0.0.1', port: cesid.port });
+    let text = '';
+    socket.setEncoding('utf8').on('data', (data) => { text += data; });
+    socket.on('error', () => {});
+    const end = new Promise((resolve) => socket.on('close', resolve));
+    socket.write(bytes);
+    await within('the end of a raw exchange', end, 40);
+    const [head, ...rest] = text.split('\r\n\r\n');
+    const [line, ...fields] = head.split('\r\n');
+    const headers = Object.fromEntries(fields.map((field) => {
+        const at = field.indexOf(':');
+        return [field.slice(0, at).toLowerCase(), field.slice(at + 1).trim()];
+    }));
+    const body = rest.join('\r\n\r\n');
+    return {
+        status: Number(line.split(' ')[1]), headers, text: body,
+        json: /json/.test(headers['content-type'] ?? '') && body ? JSON.parse(body) : undefined,
+    };
+}
+
+test('R7.1 R7.2 every kind of mistake has its status and its code', async () => {
+    const login = '/auth/login';
+    const good = { username: 'admin', password: 'x' };
+    const json = { 'Content-Type': 'application/json' };
+    const cases = [
+        ['GET', '/nothing', {}, 404, 'not_found'],
+        ['GET', '/nodes/', {}, 404, 'not_found'],
+        ['GET', '/nodesx', {}, 404, 'not_found'],
+        ['DELETE', '/processes', {}, 405, 'method_not_allowed'],
+        ['POST', '/processes/summary', {}, 405, 'method_not_allowed'],
+        ['GET', login, {}, 405, 'method_not_allowed'],
+        ['POST', login, { body: '{', headers: json }, 400, 'invalid_json'],
+        ['POST', login, { body: '', headers: json }, 400, 'invalid_json'],
+        ['POST', login, { body: '{"username": "a", "username": "b", "password": "c"}',
+            headers: json }, 400, 'invalid_json'],
+        ['POST', login, { body: Buffer.from('{"username": "\xff", "password": "x"}', 'latin1'),
+            headers: json }, 400, 'invalid_json'],
+        ['POST', login, { body: '{"username": "a", "password": "b"} x', headers: json },
+            400, 'invalid_json'],
+        ['POST', login, { body: '['.repeat(10000), headers: json }, 400, 'invalid_json'],
+        ['POST', login, { body: '[]', headers: json }, 422, 'validation_failed'],
+        ['POST', login, { body: { username: 'a' } }, 422, 'validation_failed'],
+        ['POST', login, { body: { ...good, extra: 1 } }, 422, 'validation_failed'],
+        ['POST', login, { body: { username: 1, password: 'x' } }, 422, 'validation_failed'],
+        ['POST', login, { body: JSON.stringify(good), headers: { 'Content-Type': 'text/plain' } },
+            415, 'unsupported_media_type'],
+        ['POST', login, { body: JSON.stringify(good) }, 415, 'unsupported_media_type'],
+        ['POST', login, { body: { ...good, password: 'x'.repeat(1100000) } },
+            413, 'body_too_large'],
+        ['GET', '/nodes?limit=0', {}, 422, 'validation_failed'],
+        ['GET', '/nodes?limit=1001', {}, 422, 'validation_failed'],
+        ['GET', '/nodes?limit=ten', {}, 422, 'validation_failed'],
+        ['GET', '/nodes?cursor=%FF', {}, null, null],
+        ['GET', '/nodes?unknown=1', {}, 422, 'validation_failed'],
+        ['GET', '/nodes?state=sideways', {}, 422, 'validation_failed'],
+        ['GET', '/processes?state=RUNNING,SIDEWAYS', {}, 422, 'validation_failed'],
+        ['GET', '/processes?sort=colour', {}, 422, 'validation_failed'],
+        ['POST', '/nodes/alpha/processes/cat/signal', { body: {} }, 422, 'validation_failed'],
+        ['POST', '/nodes/alpha/processes/cat/stdin', { body: { data: 7 } },
+            422, 'validation_failed'],
+        ['POST', '/nodes/alpha/processes/cat/restart', { headers: { Prefer: 'wait=soon' } },
+            null, null],
+    ];
+    for (const [method, path, options, status, code] of cases) {
+        const answer = await cesid.api(method, path, options);
+        if (status !== null) {
+            expectProblem(answer, status, code);
+            if (status === 405)
+                assert.ok(answer.headers.allow, `${method} ${path} tells what is allowed`);
+        } else {
+            assert.ok(answer.status < 500, `${path}: ${answer.text}`);
+        }
+    }
+    const allow = (await cesid.api('PUT', '/nodes/alpha/processes')).headers.allow.split(/, */);
+    assert.deepEqual(allow.sort(), ['GET', 'HEAD']);
+});
+
+test('R7.3 a validation error names every field that is wrong and why', async () => {
+    const answer = await cesid.api('GET', '/processes?limit=0&state=SIDEWAYS&nonsense=1');
+    const problem = expectProblem(answer, 422, 'validation_failed');
+    assert.deepEqual(problem.errors.map((error) => error.field).sort(),
+        ['limit', 'nonsense', 'state']);
+    for (const error of problem.errors) {
+        assert.match(error.code, /^[a-z_]+$/);
+        assert.ok(error.message.length > 3);
+    }
+    const body = await cesid.post('/auth/login', { username: 5, nonsense: true }, { token: null });
+    const fields = expectProblem(body, 422, 'validation_failed').errors.map((e) => e.field);
+    assert.deepEqual(fields.sort(), ['nonsense', 'password', 'username']);
+});
+
+test('R9.1 paths are decoded once, segment by segment', async () => {
+    for (const path of ['/nodes/%00', '/nodes/al%2Fpha', '/nodes/..%2f', '/nodes/%2e%2e',
+        '/nodes/../nodes', '/nodes/./alpha', '/nodes/%', '/nodes/%zz', '/nodes/%ff',
+        '/nodes//alpha', '/nodes/alpha%00', '/nodes/alpha;x', '/nodes/alpha/processes/%',
+        '/nodes/%2561lpha']) {
+        const answer = await raw(`GET /api/v1${path} HTTP/1.1\r\nHost: x\r\n` +
+            `Authorization: Bearer ${cesid.token}\r\nConnection: close\r\n\r\n`);
+        assert.ok([400, 404].includes(answer.status), `${path}: ${answer.status}`);
+        expectProblem(answer, answer.status, answer.status === 400 ? 'bad_request' : 'not_found');
+    }
+    const process = encodeURIComponent('workers:crunch_00');
+    assert.equal((await cesid.get(`/nodes/gamma/processes/${process}`)).id, 'workers:crunch_00');
+    assert.equal((await cesid.get('/nodes/%61lpha')).name, 'alpha');
+});
+
+test('R7.1 R7.5 errors from below the dispatcher have the same shape and tell nothing', async () => {
+    const bad = [
+        'GARBAGE\r\n\r\n',
+        'GET /api/v1/nodes HTTP/9.9\r\nHost: x\r\n\r\n',
+        'BREW /api/v1/nodes HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+        `GET /${'x'.repeat(20000)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+        `GET / HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(30000)}\r\nConnection: close\r\n\r\n`,
+        'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n' +
+            'Connection: close\r\n\r\n',
+        'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n' +
+            'Connection: close\r\n\r\n',
+        'GET /.git/config HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+        'GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+        'TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+        'CONNECT x:1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    ];
+    for (const bytes of bad) {
+        const answer = await raw(bytes);
+        if (Number.isNaN(answer.status))
+            continue; // closed without a word, which is an answer too
+        assert.ok(answer.status >= 400 && answer.status < 500,
+            `${bytes.slice(0, 40)}: ${answer.status} ${answer.text}`);
+        assert.doesNotMatch(answer.text, /civetweb|root:/i);
+        expectProblem(answer, answer.status, answer.json.code);
+    }
+    expectOk(await cesid.api('GET', '/nodes'));
+});
+
+test('R10.2 a sane request id is kept, another is replaced', async () => {
+    const ask = async (id) => (await cesid.api('GET', '/nodes',
+        { headers: id === undefined ? {} : { 'X-Request-ID': id } })).headers['x-request-id'];
+    assert.equal(await ask('Story_1.2-3'), 'Story_1.2-3');
+    assert.equal(await ask('x'.repeat(64)), 'x'.repeat(64));
+    for (const bad of [undefined, '', 'x'.repeat(65), 'a b', 'a"b', '<b>', 'é'])
+        assert.match(await ask(bad), /^[A-Za-z0-9._-]{8,64}$/);
+    assert.notEqual(await ask(), await ask());
+});
+
+test('R9.5 what a caller sends is escaped in the log', async () => {
+    await raw('GET /api/v1/nodes/%1b[31mred%0d%0aforged: line HTTP/1.1\r\nHost: x\r\n' +
+        'Connection: close\r\n\r\n');
+    await cesid.post('/auth/login', { username: 'evil\n2026 error forged\x1b[2J', password: 'x' },
+        { token: null });
+    await cesid.get('/nodes');
+    // eslint-disable-next-line no-control-regex
+    assert.doesNotMatch(cesid.log, /[\x00-\x08\x0b-\x1f]/);
+    assert.ok(!cesid.log.split('\n').some((line) => /^(forged|2026 error)/.test(line)));
+});
+
+test('R9.2 what looks like SQL is only a name', async () => {
+    for (const text of ["' OR '1'='1", "admin'--", '"; DROP TABLE users; --', "x' UNION SELECT 1--",
+        '%', '_', '\\']) {
+        const login = await cesid.post('/auth/login', { username: text, password: text },
+            { token: null });
+        assert.ok([401, 422].includes(login.status), login.text);
+        assert.equal((await cesid.get(`/processes?q=${encodeURIComponent(text)}`)).total,
+            text === '_' ? 5 : 0, text);
+        const list = await cesid.api('GET', `/nodes?environment=${encodeURIComponent(text)}`);
+        assert.ok(list.status === 422 || list.json.total === 0, list.text);
+    }
+    await cesid.login();
+});
+
+test('a body that drips is cut off', async () => {
+    const socket = net.connect({ host: '127.0.0.1', port: cesid.port });
+    let text = '';
+    socket.on('data', (data) => { text += data; });
+    socket.on('error', () => {});
+    const closed = new Promise((resolve) => socket.on('close', resolve));
+    socket.write('POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n' +
+        'Content-Type: application/json\r\n\r\n{');
+    const drip = setInterval(() => socket.write(' '), 1500);
+    // Others are served meanwhile.
+    await cesid.get('/nodes');
+    try {
+        await within('the end of a dripping body', closed, 45);
+    } finally {
+        clearInterval(drip);
+        socket.destroy();
+    }
+    if (text)
+        assert.match(text, /^HTTP\/1.1 408/);
+});
+
+test('healthz, readyz and system answer', async () => {
+    for (const path of ['/healthz', '/readyz']) {
+        assert.equal((await cesid.request('GET', path, { token: null })).status, 200);
+        assert.equal((await cesid.request('HEAD', path, { token: null })).status, 200);
+        assert.equal((await cesid.request('POST', path, { token: null })).status, 405);
+    }
+    const system = await cesid.get('/system');
+    assert.equal(typeof system.version, 'string');
+    assert.ok(system.uptime >= 0);
+    assert.ok(system.threads);
+});
+
+test('the dashboard is served with a strict policy, and nothing beside it', async () => {
+    const page = await cesid.request('GET', '/', { token: null });
+    assert.equal(page.status, 200);
+    assert.match(page.headers['content-type'], /^text\/html/);
+    const policy = page.headers['content-security-policy'];
+    assert.match(policy, /default-src 'none'|default-src 'self'/);
+    assert.doesNotMatch(policy, /unsafe-inline|unsafe-eval/);
+    assert.equal(page.headers['x-content-type-options'], 'nosniff');
+    assert.doesNotMatch(page.text, /<script(?![^>]*\bsrc=)/);
+    const asset = /src="([^"]+\.js)"/.exec(page.text)[1];
+    const path = new URL(asset, `${cesid.url}/`).pathname;
+    const script = await cesid.request('GET', path, { token: null });
+    assert.equal(script.status, 200);
+    assert.match(script.headers['cache-control'], /immutable|max-age/);
+    const again = await cesid.request('GET', path,
+        { token: null, headers: { 'If-None-Match': script.headers.etag } });
+    assert.equal(again.status, 304);
+    const packed = await cesid.request('GET', path,
+        { token: null, headers: { 'Accept-Encoding': 'gzip' } });
+    assert.equal(packed.headers['content-encoding'], 'gzip');
+    assert.ok(packed.bytes.length < script.bytes.length);
+    for (const missing of ['/index.html~', '/.env', '/app.js.map', '/etc/passwd', '/src/main.c'])
+        assert.equal((await cesid.request('GET', missing, { token: null })).status, 404);
+});
+
+test('keep-alive serves many requests on one connection', async () => {
+    const { Agent } = await import('node:http');
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    for (let i = 0; i < 20; i++)
+        expectOk(await cesid.api('GET', '/nodes', { agent }));
+    // After an error too.
+    expectProblem(await cesid.api('GET', '/nodes/nowhere', { agent }), 404, 'not_found');
+    expectOk(await cesid.api('GET', '/nodes', { agent }));
+    agent.destroy();
+    await until('the server still answers', async () =>
+        (await cesid.request('GET', '/healthz')).status === 200);
+});
