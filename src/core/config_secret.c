@@ -13,6 +13,7 @@
 #include "config_internal.h"
 
 #define SECRET_LIMIT 4096
+#define WHY_LIMIT    16384
 
 const char *const config_suffixes[CONFIG_SPELLINGS] = {"", "_file", "_env"};
 
@@ -99,7 +100,7 @@ static struct secret *secret_from_file(const struct config_target *target,
     const struct config_file *file = config_source_file(target->source, config_line_of(setting));
     char *path = config_resolve_path(file, name);
     struct strbuf why;
-    strbuf_init(&why, 3 * CONFIG_STRING_LIMIT);
+    strbuf_init(&why, WHY_LIMIT);
     struct secret *secret = read_secret_file(path, &why);
     if (!secret)
         config_report(target->source, config_line_of(setting), key, "%s", why.data);

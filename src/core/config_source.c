@@ -21,6 +21,7 @@
 
 #define FILE_LIMIT    (16u << 20)
 #define TEXT_LIMIT    (64u << 20)
+#define PATH_LIMIT    16384
 #define INCLUDE_DEPTH 10
 #define FILES_LIMIT   1000
 
@@ -99,7 +100,7 @@ static char *join_path(const char *directory, const char *path)
     if (path[0] == '/' || strcmp(directory, ".") == 0)
         return mem_string(path);
     struct strbuf joined;
-    strbuf_init(&joined, 2 * PATH_MAX);
+    strbuf_init(&joined, PATH_LIMIT);
     strbuf_printf(&joined, "%s%s%s", directory, strcmp(directory, "/") == 0 ? "" : "/", path);
     return strbuf_steal(&joined);
 }

@@ -10,6 +10,8 @@
 #define RELOAD  true
 #define RESTART false
 
+/* Members, not values: there is nothing to put in parentheses.
+ * NOLINTBEGIN(bugprone-macro-parentheses) */
 #define ENTRY(member, type, default_value, range, reload)                                          \
     .shown = {#member, type, default_value, range, reload},                                        \
     .offset = offsetof(struct config, member)
@@ -54,6 +56,7 @@
         ENTRY(member, "string", default_value, words, reload), .kind = KIND_CHOICE,                \
                                                                .choices = list                     \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct config_choice backends[] = {
     {"sqlite", CONFIG_SQLITE}, {"mariadb", CONFIG_MARIADB}, {NULL, 0}};
