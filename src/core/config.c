@@ -272,7 +272,8 @@ static void describe_group(config_setting_t *root, const char *name, struct strb
     strbuf_destroy(&path);
 }
 
-static void report_syntax(struct config_source *source, config_t *parsed)
+/* Of a text with good syntax libconfig refuses only names that are given twice. */
+static void report_refused(struct config_source *source, config_t *parsed)
 {
     const char *text = config_error_text(parsed);
     int line = config_error_line(parsed);
@@ -288,9 +289,7 @@ static void report_syntax(struct config_source *source, config_t *parsed)
         free(name);
         return;
     }
-    config_report(source, line, "syntax",
-                  "%s; is a semicolon, quote or bracket missing here or above?",
-                  text ? text : "syntax error");
+    config_report(source, line, "syntax", "%s", text ? text : "syntax error");
 }
 
 static char *absolute_path(const char *file)
@@ -313,10 +312,12 @@ int config_load(const char *file, struct config **config, struct config_problems
     if (source.files_count > 0) {
         config_t parsed;
         config_init(&parsed);
-        bool complete = config_read_string(&parsed, source.text.data) && !source.broken;
+        bool complete = config_check_syntax(&source) && !source.broken;
+        if (!config_read_string(&parsed, source.text.data)) {
+            complete = false;
+            report_refused(&source, &parsed);
+        }
         size_t found = source.found_count;
-        if (!complete && !source.broken)
-            report_syntax(&source, &parsed);
         config_setting_t *root = config_root_setting(&parsed);
         config_read_tree(&source, root, &loaded->config, !complete);
         /* A value that was refused left its default, which must not be held against the others. */

@@ -90,6 +90,9 @@ void config_report(struct config_source *source, int line, const char *key, cons
 void config_report_file(struct config_source *source, const char *file, int file_line,
                         const char *key, const char *format, ...) CESID_PRINTF(5, 6);
 
+/* False after an error, which is reported; the text then ends, well-formed, before it. */
+bool config_check_syntax(struct config_source *source);
+
 /* ---- reading and checking ---- */
 
 #define CONFIG_KEY_SIZE     256

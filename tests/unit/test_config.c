@@ -501,10 +501,19 @@ static const struct {
      "not a regular file"},
     {"metrics: { token_file = \"missing\"; };", 1, "metrics.token_file", "cannot open"},
     /* the text itself */
-    {"server: {\n threads = ;\n};", 2, "syntax", "syntax error"},
+    {"server: {\n threads = ;\n};", 2, "syntax", "a value is missing"},
+    {"server: {\n threads 5;\n};", 2, "syntax", "= or : is missing"},
+    {"server: {\n 5 = threads;\n};", 2, "syntax", "a setting was expected"},
+    {"server: { threads = 5; };;", 1, "syntax", "a setting was expected"},
+    {"log: { };\nserver: {\n threads = 64;\n", 2, "syntax", "{ of this line is not closed"},
+    {"nodes = (\n", 1, "syntax", "( of this line is not"},
+    {"nodes = ( { name = \"n\"; url = \"http://h\"; }\n", 1, "syntax", "( of this line is not"},
+    {"nodes = ( { name = \"n\"; url = \"http://h\"; }\n { } );", 2, "syntax", "a comma or )"},
+    {"server: {\n trusted_proxies = [ \"1.2.3.4\" \n }", 3, "syntax", "a comma or ]"},
+    {"\x01", 1, "syntax", "a setting was expected"},
     {"server: { listen = \"127.0.0.1:1\n };\n", 1, "syntax", "a string does not end"},
     {"\n/* never\n ends", 2, "syntax", "a comment does not end"},
-    {"server: { trusted_proxies = [ \"1.2.3.4\",\n 5 ]; };", 2, "syntax", "mismatched"},
+    {"server: { trusted_proxies = [ \"1.2.3.4\",\n 5 ]; };", 2, "syntax", "of one type"},
 };
 
 static void every_bad_file_is_refused_with_line_and_key(void **state)
@@ -560,7 +569,18 @@ static void what_stands_before_a_syntax_error_is_checked_too(void **state)
     struct config_problems problems = load_bad("cesid.conf");
     assert_int_equal(problems.count, 2);
     assert_problem(&problems.items[0], "cesid.conf", 1, "server.threads", "must be");
-    assert_problem(&problems.items[1], "cesid.conf", 2, "syntax", "syntax error");
+    assert_problem(&problems.items[1], "cesid.conf", 2, "syntax", "a value is missing");
+    config_problems_free(&problems);
+}
+
+static void nesting_is_bounded(void **state)
+{
+    (void) state;
+    write_file(
+        "cesid.conf",
+        "nodes = \n(((((((((((((((((((((((((((((((((((1)))))))))))))))))))))))))))))))))));");
+    struct config_problems problems = load_bad("cesid.conf");
+    assert_problem(&problems.items[0], "cesid.conf", 2, "syntax", "too deeply");
     config_problems_free(&problems);
 }
 
@@ -654,7 +674,7 @@ static void a_problem_inside_an_include_names_the_included_file(void **state)
 
     write_file("inner.conf", "log: {\n level = };"); /* and no newline at the end */
     write_file("cesid.conf", "\n@include \"inner.conf\"\n");
-    assert_refused("cesid.conf", "inner.conf", 2, "syntax", "syntax error");
+    assert_refused("cesid.conf", "inner.conf", 2, "syntax", "a value is missing");
 
     write_file("inner.conf", "log: { };");
     write_file("cesid.conf", "@include \"inner.conf\"\n\nlog: { };\n");
@@ -761,6 +781,7 @@ int main(void)
         {.name = "R4.5 a file with problems gives all of them, and no configuration",
          .test_func = all_problems_come_in_one_run_and_in_order},
         cmocka_unit_test(what_stands_before_a_syntax_error_is_checked_too),
+        cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(unfit_files_are_refused),
         {.name = "R9.3 what others may write, or a secret that others may read, is refused",
          .test_func = what_others_may_write_or_read_is_refused},
