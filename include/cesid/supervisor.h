@@ -120,9 +120,10 @@ struct supervisor_log {
 };
 void supervisor_log_free(struct supervisor_log *log);
 /* process "group:name"; NULL: supervisord's own log, and stream does not matter. stream "stdout" or
- * "stderr". offset < 0 counts from the end. *log needs no init. Returns result->error. On failure
- * fault and transport details are in *result; the caller frees both in every case. A deadline
- * (timeouts.log) that passes after some text was read is no failure but truncated. */
+ * "stderr". offset < 0 counts from the end, and what that cuts of a character is left out. *log
+ * needs no init. Returns result->error. On failure fault and transport details are in *result; the
+ * caller frees both in every case. A deadline (timeouts.log) that passes after some text was read
+ * is no failure but truncated. */
 int supervisor_read_log(struct rpc_endpoint *endpoint, const struct config *config,
                         const char *process, const char *stream, int64_t offset, int64_t length,
                         bool (*cancelled)(void *argument), void *argument,

@@ -295,7 +295,36 @@ static int find_size(struct source *source, int64_t *size)
     return found < 0 ? found : 0;
 }
 
-static void read_range(struct source *source, struct supervisor_log *log, int64_t length)
+static bool begins_character(struct source *source, int64_t offset)
+{
+    struct strbuf scratch;
+    struct logreader_hint hint;
+    strbuf_init(&scratch, 64);
+    enum logreader_outcome outcome = LOGREADER_UNREADABLE;
+    for (int64_t length = 1; length <= 4 && outcome == LOGREADER_UNREADABLE; length++)
+        outcome = read_piece(source, offset, length, &scratch, &hint);
+    strbuf_destroy(&scratch);
+    return outcome != LOGREADER_UNREADABLE;
+}
+
+/* The last so many bytes may begin inside a character. Nobody meant to see the rest of it. */
+static void skip_cut_character(struct source *source, struct supervisor_log *log)
+{
+    static const char replacement[] = "\xEF\xBF\xBD";
+    const size_t width = sizeof(replacement) - 1;
+    size_t skip = 0;
+    while (skip < 3 && strncmp(log->data.data + skip * width, replacement, width) == 0 &&
+           !begins_character(source, log->offset + (int64_t) skip))
+        skip++;
+    if (skip == 0)
+        return;
+    memmove(log->data.data, log->data.data + skip * width, log->data.length - skip * width);
+    strbuf_truncate(&log->data, log->data.length - skip * width);
+    log->offset += (int64_t) skip;
+}
+
+static void read_range(struct source *source, struct supervisor_log *log, int64_t length,
+                       bool from_end)
 {
     int64_t piece = source->config->refresh.answer_max / MARKUP_FACTOR;
     piece = piece > PIECE_MAX ? PIECE_MAX : piece < PIECE_MIN ? PIECE_MIN : piece;
@@ -312,6 +341,8 @@ static void read_range(struct source *source, struct supervisor_log *log, int64_
     log->truncated = end.short_of_calls || end.stopped;
     if (end.gone)
         log->size = end.next;
+    if (from_end && log->offset > 0 && !log->truncated)
+        skip_cut_character(source, log);
     int error = source->result->error;
     bool good_enough =
         source->out_of_calls || (error == CESID_E_NODE_TIMEOUT && end.next > log->offset);
@@ -352,11 +383,12 @@ int supervisor_read_log(struct rpc_endpoint *endpoint, const struct config *conf
     strbuf_init(&log->data, length < INT32_MAX ? (size_t) length * 3 + 64 : INT32_MAX);
 
     if (find_size(&source, &log->size) == 0) {
+        bool from_end = offset < 0;
         if (offset < 0)
             offset = offset < -log->size ? 0 : log->size + offset;
         log->offset = offset > log->size ? log->size : offset;
         log->next = log->offset;
-        read_range(&source, log, length);
+        read_range(&source, log, length, from_end);
     }
     result->duration = clock_seconds_since(began);
     return result->error;
