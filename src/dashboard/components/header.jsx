@@ -1,0 +1,66 @@
+// Name, ways around, how current the page is, who is signed in.
+import { useState } from 'preact/hooks';
+import { route } from '../router.js';
+import { logout, user } from '../session.js';
+import { nextTheme, theme } from '../theme.js';
+import { totals } from '../store.js';
+import { count } from '../lib/format.js';
+import { Connection } from './connection.jsx';
+import { AutoIcon, DarkIcon, LeaveIcon, LightIcon, Logo, UserIcon } from './icons.jsx';
+import { Link } from './link.jsx';
+import { ProblemBox } from './problem.jsx';
+
+const themeIcons = { auto: AutoIcon, light: LightIcon, dark: DarkIcon };
+
+export function ThemeButton() {
+    const Icon = themeIcons[theme.value];
+    const label = `Theme: ${theme.value}`;
+    return (
+        <button type="button" class="button quiet" title={label} aria-label={label} onClick={nextTheme}>
+            <Icon />
+        </button>
+    );
+}
+
+function Tab({ to, names, children, alarm, alarmWord }) {
+    const current = names.includes(route.value.name);
+    return (
+        <Link to={to} class="tab" aria-current={current ? 'page' : undefined}>
+            {children}
+            {alarm > 0 && (
+                <span class="alarm">{count(alarm)}<span class="hidden"> {alarmWord}</span></span>
+            )}
+        </Link>
+    );
+}
+
+export function Header() {
+    const [problem, setProblem] = useState(null);
+    const leave = () => logout().catch(setProblem);
+    const { nodes, processes } = totals.value;
+    return (
+        <header class="header">
+            <div class="header-row">
+                <Link to="" class="brand"><Logo />cesid</Link>
+                <nav class="tabs" aria-label="Pages">
+                    <Tab to="" names={['overview']}>Overview</Tab>
+                    <Tab to="nodes" names={['nodes', 'node', 'process', 'supervisorlog']}
+                        alarm={nodes.down} alarmWord="down">Nodes</Tab>
+                    <Tab to="processes" names={['processes']} alarm={processes.fatal}
+                        alarmWord="fatal">Processes</Tab>
+                </nav>
+                <div class="header-end">
+                    <Connection />
+                    <ThemeButton />
+                    <span class="who" title={`Signed in as ${user.value.username}`}>
+                        <UserIcon /><span>{user.value.username}</span>
+                    </span>
+                    <button type="button" class="button quiet" title="Sign out"
+                        aria-label="Sign out" onClick={leave}><LeaveIcon /></button>
+                </div>
+            </div>
+            {problem && <ProblemBox title="Not signed out." problem={problem}
+                onDismiss={() => setProblem(null)} />}
+        </header>
+    );
+}

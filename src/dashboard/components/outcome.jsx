@@ -1,0 +1,61 @@
+// What came of an action, beside what it was done to.
+import { dismiss, outcomes, words } from '../actions.js';
+import { now } from '../clock.js';
+import { duration, plural, span } from '../lib/format.js';
+import { CloseIcon, Mark } from './icons.jsx';
+import { ProblemText } from './problem.jsx';
+
+function Failures({ operation }) {
+    const failures = (operation?.results ?? []).filter((result) => !result.ok);
+    if (failures.length === 0 || operation.total <= 1)
+        return null;
+    return (
+        <ul class="failures">
+            {failures.map((result) => (
+                <li key={result.process}><strong>{result.process}</strong> {result.detail ?? result.code}</li>
+            ))}
+        </ul>
+    );
+}
+
+function progress({ operation }) {
+    if (!operation || operation.total <= 1)
+        return '';
+    const ended = (operation.succeeded ?? 0) + (operation.failed ?? 0);
+    return ` ${ended} of ${plural(operation.total, 'process', 'processes')}`;
+}
+
+// full: also the message of a failure; else it is only named, and shown in full elsewhere.
+export function Outcome({ of: key }) {
+    const outcome = outcomes.value.get(key);
+    if (!outcome)
+        return null;
+    const word = words[outcome.action];
+    if (outcome.phase === 'pending') {
+        const waited = now.value - outcome.started;
+        return (
+            <div class="outcome pending">
+                <span class="spinner" aria-hidden="true" />
+                <span>{word.doing}{progress(outcome)}…{waited > 3000 && ` ${span(waited)}`}</span>
+            </div>
+        );
+    }
+    if (outcome.phase === 'ok')
+        return (
+            <div class="outcome ok tone-good">
+                <Mark shape="disc" />
+                <span>{word.done}{progress(outcome)} in {duration(outcome.took / 1000)}</span>
+            </div>
+        );
+    return (
+        <div class="outcome failed">
+            <span class="tone-fail"><Mark shape="cross" /></span>
+            <div class="outcome-body">
+                <strong>{word.not}.</strong> <ProblemText problem={outcome.problem} />
+                <Failures operation={outcome.operation} />
+            </div>
+            <button type="button" class="button quiet" aria-label="Dismiss"
+                onClick={() => dismiss(key)}><CloseIcon /></button>
+        </div>
+    );
+}

@@ -1,0 +1,43 @@
+// Paths of the page, relative to the base path, to routes and back.
+//
+// The server answers the page for paths that do not look like files, so that a last segment with a
+// dot in it ("db.example") gets a slash after it.
+
+export function pathOf(...segments) {
+    const path = segments.map(encodeURIComponent).join('/').replaceAll('%3A', ':');
+    return /\.[^/]*$/.test(path) ? `${path}/` : path;
+}
+
+export const nodePath = (node) => pathOf('nodes', node);
+export const processPath = (node, id) => pathOf('nodes', node, 'processes', id);
+export const supervisorLogPath = (node) => pathOf('nodes', node, 'log');
+
+function segmentsOf(path) {
+    try {
+        return path.split('/').filter((segment) => segment !== '').map(decodeURIComponent);
+    } catch {
+        return null;
+    }
+}
+
+// path without the base; always an object with a name.
+export function parseRoute(path) {
+    const segments = segmentsOf(path);
+    if (segments === null)
+        return { name: 'missing' };
+    const [first, second, third, fourth] = segments;
+    const length = segments.length;
+    if (length === 0)
+        return { name: 'overview' };
+    if (length === 1 && first === 'nodes')
+        return { name: 'nodes' };
+    if (length === 1 && first === 'processes')
+        return { name: 'processes' };
+    if (length === 2 && first === 'nodes')
+        return { name: 'node', node: second };
+    if (length === 3 && first === 'nodes' && third === 'log')
+        return { name: 'supervisorlog', node: second };
+    if (length === 4 && first === 'nodes' && third === 'processes')
+        return { name: 'process', node: second, process: fourth };
+    return { name: 'missing' };
+}
