@@ -48,8 +48,4 @@ int page_cursor(struct request *request, char **key) CESID_WARN_UNUSED;
 int page_bad_cursor(struct request *request); /* the problem for one that makes no sense */
 void page_cursor_put(struct json *json, const char *key); /* "next": …; NULL: null */
 
-char *base64url_encode(const char *data, size_t length); /* caller frees */
-/* NULL when text is not that, or holds a NUL. */
-char *base64url_decode(const char *text);
-
 #endif

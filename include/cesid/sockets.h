@@ -14,7 +14,7 @@
  * and port name it: a second entry of one name is refused. Two addresses a process can listen on
  * would break that; cesid listens on one.
  *
- * Threads: CivetWeb's master (accept), its workers (claim, release, budget), main. Lock:
+ * Threads: CivetWeb's master (accept), its workers (expect, release, budget), main. Lock:
  * LOCK_SOCKETS.
  */
 #ifndef CESID_SOCKETS_H
@@ -38,9 +38,10 @@ void sockets_close(struct sockets *sockets);
 size_t sockets_count(struct sockets *sockets);
 uint64_t sockets_refused(struct sockets *sockets);
 
-/* The worker's connection, by the peer's address; the calling thread's until released. NULL when
- * there is none. */
-struct peer_socket *sockets_claim(struct sockets *sockets, const char *address, int port);
+/* The calling worker begins with a connection: *slot is filled at its first recv, when the
+ * descriptor is known, and is the calling thread's until released. CivetWeb tells nothing about a
+ * connection before it has read a request. */
+void sockets_expect(struct peer_socket **slot);
 void sockets_release(struct sockets *sockets, struct peer_socket *peer);
 
 /* The rest is for the worker that claimed it. */

@@ -46,10 +46,9 @@ static struct server *server_of(const struct mg_connection *connection)
 
 static int on_init_connection(const struct mg_connection *connection, void **data)
 {
-    const struct mg_request_info *info = mg_get_request_info(connection);
     struct exchange *exchange = mem_alloc(sizeof(*exchange));
-    exchange->peer =
-        sockets_claim(server_of(connection)->serving.sockets, info->remote_addr, info->remote_port);
+    (void) connection;
+    sockets_expect(&exchange->peer);
     *data = exchange;
     return 0;
 }
@@ -60,6 +59,7 @@ static void on_connection_close(const struct mg_connection *connection)
     struct exchange *exchange = mg_get_user_connection_data(connection);
     if (exchange == NULL)
         return;
+    sockets_expect(NULL);
     CHECK(exchange->client == NULL);
     if (exchange->websocket)
         atomic_fetch_sub(&serving->websockets, 1);

@@ -70,6 +70,7 @@ struct sockets {
 /* accept() and recv() have no argument to carry it in. */
 static _Atomic(struct sockets *) table;
 static _Thread_local struct peer_socket *current;
+static _Thread_local struct peer_socket **expected;
 
 static void nap(long milliseconds)
 {
@@ -217,12 +218,40 @@ int sockets_accept(int listener, struct sockaddr *address, socklen_t *length)
     return fd;
 }
 
+/* The first recv of a connection on this thread: now its descriptor is known. */
+static struct peer_socket *claim(struct sockets *sockets, int fd)
+{
+    struct sockaddr_in from;
+    socklen_t length = sizeof(from);
+    struct peer_socket *peer = NULL;
+
+    if (getpeername(fd, (struct sockaddr *) &from, &length) != 0 || from.sin_family != AF_INET)
+        return NULL;
+    uint64_t key = key_of(ntohl(from.sin_addr.s_addr), ntohs(from.sin_port));
+    lock_acquire(&sockets->lock);
+    HASH_FIND(hh, sockets->peers, &key, sizeof(key), peer);
+    if (peer != NULL && (peer->claimed || peer->fd != fd))
+        peer = NULL; /* not CivetWeb's connection: leave it alone */
+    if (peer != NULL)
+        peer->claimed = true;
+    lock_release(&sockets->lock);
+    return peer;
+}
+
 ssize_t sockets_recv(int fd, void *buffer, size_t length, int flags)
 {
     struct peer_socket *peer = current;
     struct sockets *sockets = atomic_load_explicit(&table, memory_order_acquire);
     if (sockets == NULL)
         return (ssize_t) syscall(SYS_recvfrom, fd, buffer, length, flags, NULL, NULL);
+    if (expected != NULL) {
+        peer = claim(sockets, fd);
+        if (peer != NULL) {
+            peer_mark(peer);
+            current = *expected = peer;
+            expected = NULL;
+        }
+    }
     if (peer == NULL || peer->fd != fd)
         return sockets->next_recv(fd, buffer, length, flags);
 
@@ -270,24 +299,9 @@ uint64_t sockets_refused(struct sockets *sockets)
     return atomic_load(&sockets->refused);
 }
 
-struct peer_socket *sockets_claim(struct sockets *sockets, const char *address, int port)
+void sockets_expect(struct peer_socket **slot)
 {
-    struct in_addr parsed;
-    if (inet_pton(AF_INET, address, &parsed) != 1)
-        return NULL;
-    uint64_t key = key_of(ntohl(parsed.s_addr), (uint16_t) port);
-    struct peer_socket *peer = NULL;
-    lock_acquire(&sockets->lock);
-    HASH_FIND(hh, sockets->peers, &key, sizeof(key), peer);
-    if (peer != NULL) {
-        CHECK(!peer->claimed);
-        peer->claimed = true;
-    }
-    lock_release(&sockets->lock);
-    current = peer;
-    if (peer != NULL)
-        peer_mark(peer);
-    return peer;
+    expected = slot;
 }
 
 void sockets_release(struct sockets *sockets, struct peer_socket *peer)
