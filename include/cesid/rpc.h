@@ -60,13 +60,15 @@ struct rpc_request {
                            "/logtail/web%3Aweb_00/stdout", put in place of a trailing /RPC2 */
     const char *body;   /* copied; NULL for GET */
     size_t body_length;
-    size_t answer_max;      /* bytes; more ends the call with TOO_LARGE as soon as they come */
+    size_t answer_max;      /* bytes; more ends the call with TOO_LARGE as soon as they come; for
+                               streams 0 is no limit */
     int64_t deadline;       /* clock_now(); CLOCK_NEVER only for streams */
     double connect_timeout; /* seconds; for streams also how long the headers may take */
     bool deferred;          /* supervisord counts characters in Content-Length of these answers:
                                read to the end of the connection, which is then closed */
     const char *request_id; /* for the log; NULL: none */
-    /* Streams: called on the loop thread for each piece; false ends the call. NULL: collect. */
+    /* Streams: called on the loop thread for each piece; false ends the call with CANCELLED. NULL:
+     * collect. */
     bool (*on_data)(void *argument, const char *data, size_t length);
     void (*done)(void *argument, const struct rpc_result *result);
     void *argument;
@@ -76,7 +78,7 @@ struct rpc_engine *rpc_engine_create(int threads);
 int rpc_engine_start(struct rpc_engine *engine) CESID_WARN_UNUSED;
 /* Ends every call with SHUTTING_DOWN, joins the loops; later submissions are refused. */
 void rpc_engine_stop(struct rpc_engine *engine);
-void rpc_engine_destroy(struct rpc_engine **engine); /* after the last endpoint_unref */
+void rpc_engine_destroy(struct rpc_engine **engine); /* aborts when an endpoint is left */
 size_t rpc_engine_calls(struct rpc_engine *engine);  /* under way now */
 
 /* Copies what it needs of the node's settings (secret by reference). */
@@ -84,7 +86,9 @@ struct rpc_endpoint *rpc_endpoint_create(struct rpc_engine *engine, const struct
 struct rpc_endpoint *rpc_endpoint_ref(struct rpc_endpoint *endpoint);
 void rpc_endpoint_unref(struct rpc_endpoint **endpoint); /* the last closes its connections */
 
-/* 0: `done` will be called once, and *call (when call is not NULL) is a reference for cancelling.
+/* 0: `done` will be called once, perhaps before rpc_submit returns (*call is set by then), and
+ * *call (when call is not NULL) is a reference for cancelling. A status that is not 200 is an
+ * error, too: see cause and status.
  * SHUTTING_DOWN: nothing was taken and `done` is not called. */
 int rpc_submit(struct rpc_endpoint *endpoint, const struct rpc_request *request,
                struct rpc_call **call) CESID_WARN_UNUSED;
