@@ -164,6 +164,7 @@ struct config_problems {
 int config_load(const char *file, struct config **config,
                 struct config_problems *problems) CESID_WARN_UNUSED;
 void config_problems_free(struct config_problems *problems);
+/* FILE:LINE: key: message, without a newline. */
 void config_problem_print(struct strbuf *out, const struct config_problem *problem);
 
 struct config *config_ref(struct config *config);

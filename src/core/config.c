@@ -184,7 +184,7 @@ void config_problems_free(struct config_problems *problems)
 
 void config_problem_print(struct strbuf *out, const struct config_problem *problem)
 {
-    strbuf_printf(out, "%s:%d: %s: %s\n", problem->file, problem->line,
+    strbuf_printf(out, "%s:%d: %s: %s", problem->file, problem->line,
                   problem->key[0] ? problem->key : "file", problem->message);
 }
 

@@ -175,8 +175,9 @@ int config_check_listen(const char *value, const char **why)
     const char *colon = strrchr(value, ':');
     if (!colon || !is_address(AF_INET, value, (size_t) (colon - value)))
         return refuse(why, "must be ADDRESS:PORT with an IPv4 address, like 127.0.0.1:9080");
-    if (!is_port(colon + 1, strlen(colon + 1)))
-        return refuse(why, "the port must be 1 to 65535");
+    /* 0: the system chooses. */
+    if (strcmp(colon, ":0") != 0 && !is_port(colon + 1, strlen(colon + 1)))
+        return refuse(why, "the port must be 1 to 65535, or 0 for one that the system chooses");
     return 0;
 }
 

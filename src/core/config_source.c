@@ -385,13 +385,20 @@ static void expand(struct cursor *cursor)
     }
 }
 
-static bool is_fit(struct config_source *source, const char *path, const char *content,
-                   size_t length)
+/* Whether the content is text; says in which line it is not. */
+static bool is_text(struct config_source *source, const char *path, const char *content,
+                    size_t length)
 {
-    const char *zero = memchr(content, '\0', length);
-    if (zero || !text_is_utf8(content, length)) {
-        config_report_file(source, path, 0, "", "this file is not UTF-8 text");
-        return false;
+    const char *end = content + length;
+    int number = 1;
+    for (const char *line = content; line < end; number++) {
+        const char *newline = memchr(line, '\n', (size_t) (end - line));
+        size_t size = (size_t) ((newline ? newline : end) - line);
+        if (memchr(line, '\0', size) || !text_is_utf8(line, size)) {
+            config_report_file(source, path, number, "syntax", "this is not UTF-8 text");
+            return false;
+        }
+        line += size + 1;
     }
     return true;
 }
@@ -409,7 +416,7 @@ static void read_file(struct config_source *source, const char *path, const char
     char *content = read_whole(source, path, from, line, &length, &others_read);
     if (!content)
         return;
-    if (is_fit(source, path, content, length)) {
+    if (is_text(source, path, content, length)) {
         source->files = mem_resize(source->files, source->files_count + 1, sizeof(*source->files));
         struct config_file *file = &source->files[source->files_count];
         char *directory = directory_of(path);

@@ -74,8 +74,10 @@ static char *print_problems(const struct config_problems *problems)
 {
     struct strbuf out;
     strbuf_init(&out, 1 << 20);
-    for (size_t i = 0; i < problems->count; i++)
+    for (size_t i = 0; i < problems->count; i++) {
         config_problem_print(&out, &problems->items[i]);
+        strbuf_putc(&out, '\n');
+    }
     return strbuf_steal(&out);
 }
 
@@ -279,7 +281,7 @@ static void reads_every_kind_of_value(void **state)
 {
     (void) state;
     struct config *c = load_text(
-        "server: { listen = \"127.1.2.3:80\"; base_path = \"/a/b-c\"; state_dir = \"state\";\n"
+        "server: { listen = \"127.1.2.3:0\"; base_path = \"/a/b-c\"; state_dir = \"state\";\n"
         "  public_url = \"https://cesid.example:8443\"; max_body = 2097152L; header_timeout = 2;\n"
         "  trusted_proxies = [ \"127.0.0.1\", \"10.0.0.0/8\", \"fd00::/8\" ];\n"
         "  threads = 0x10; };\n"
@@ -287,7 +289,7 @@ static void reads_every_kind_of_value(void **state)
         "log: { level = \"debug\"; format = \"json\"; file = \"/var/log/cesid.log\"; };\n"
         "websocket: { origins = ( \"http://localhost:8080\", \"http://[::1]:1\" ); };\n"
         "metrics: { enabled = FALSE; };\n");
-    assert_string_equal(c->server.listen, "127.1.2.3:80");
+    assert_string_equal(c->server.listen, "127.1.2.3:0");
     assert_string_equal(c->server.base_path, "/a/b-c");
     assert_string_equal(c->server.public_url, "https://cesid.example:8443");
     assert_string_equal(c->server.state_dir, path_of("state"));
@@ -428,7 +430,6 @@ static const struct {
     {"server: { listen = \"9080\"; };", 1, "server.listen", "ADDRESS:PORT"},
     {"server: { listen = \"localhost:9080\"; };", 1, "server.listen", "ADDRESS:PORT"},
     {"server: { listen = \"[::1]:9080\"; };", 1, "server.listen", "ADDRESS:PORT"},
-    {"server: { listen = \"127.0.0.1:0\"; };", 1, "server.listen", "port must be"},
     {"server: { listen = \"127.0.0.1:70000\"; };", 1, "server.listen", "port must be"},
     {"server: { base_path = \"cesid\"; };", 1, "server.base_path", "begin with a slash"},
     {"server: { base_path = \"/cesid/\"; };", 1, "server.base_path", "end with a slash"},
@@ -557,7 +558,7 @@ static void all_problems_come_in_one_run_and_in_order(void **state)
     struct strbuf out;
     strbuf_init(&out, 4096);
     config_problem_print(&out, &problems.items[3]);
-    assert_string_equal(strstr(out.data, ":3:"), ":3: server.threads: must be 4 to 1024\n");
+    assert_string_equal(strstr(out.data, ":3:"), ":3: server.threads: must be 4 to 1024");
     strbuf_destroy(&out);
     config_problems_free(&problems);
 }
@@ -590,10 +591,10 @@ static void unfit_files_are_refused(void **state)
     assert_refused("no.conf", "no.conf", 0, "", "No such file");
     assert_int_equal(mkdir(path_of("dir.conf"), 0700), 0);
     assert_refused("dir.conf", "dir.conf", 0, "", "not a regular file");
-    write_mode("binary.conf", 0600, "a\0b", 3);
-    assert_refused("binary.conf", "binary.conf", 0, "", "not UTF-8");
+    write_mode("binary.conf", 0600, "\n\na\0b", 5);
+    assert_refused("binary.conf", "binary.conf", 3, "syntax", "not UTF-8");
     write_file("latin.conf", "# caf\xE9\n");
-    assert_refused("latin.conf", "latin.conf", 0, "", "not UTF-8");
+    assert_refused("latin.conf", "latin.conf", 1, "syntax", "not UTF-8");
 }
 
 static void what_others_may_write_or_read_is_refused(void **state)
