@@ -207,14 +207,18 @@ static bool apply_once(struct node *node, struct bus *bus, const struct node_pol
     if (base->state != next->state || base->cause != next->cause || !same_counts(base, next) ||
         !same_supervisor(base, poll))
         node_events_add_node(&events, node, next);
+    node_view_ref(next); /* ours: once swapped in, the next change may free it at any time */
     done = node_swap(node, base, next, bus, &events);
     if (done) {
         log_change(base, next);
     } else {
+        struct node_view *unused = next;
+
+        node_view_unref(&unused);
         node_events_drop(&events);
         done = node_removed(node);
-        node_view_unref(&next);
     }
+    node_view_unref(&next);
 out:
     node_view_unref(&base);
     return done;
