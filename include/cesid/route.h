@@ -25,7 +25,7 @@ enum field_type {
     FIELD_INTEGER,
     FIELD_NUMBER,
     FIELD_BOOLEAN,
-    FIELD_STRINGS /* body: an array; query: comma-separated, and the parameter may be repeated */
+    FIELD_STRINGS /* body: an array; query: repeated, and (but for labels) comma-separated */
 };
 
 enum field_format {

@@ -273,7 +273,8 @@ static void take_text(const struct field *field, char *text, struct value *value
         break;
     case FIELD_STRINGS:
         for (char *next = text, *comma; next != NULL; next = comma) {
-            comma = strchr(next, ',');
+            /* A label's value may hold a comma; labels are repeated instead. */
+            comma = field->format == FORMAT_LABEL ? NULL : strchr(next, ',');
             if (comma != NULL)
                 *comma++ = '\0';
             add_item(field, field->name, next, value, problem);
