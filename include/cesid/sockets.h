@@ -14,7 +14,7 @@
  * and port name it: a second entry of one name is refused. Two addresses a process can listen on
  * would break that; cesid listens on one.
  *
- * Threads: CivetWeb's master (accept), its workers (expect, release, budget), main. Lock:
+ * Threads: CivetWeb's master (accept), its workers (claim, release, budget), main. Lock:
  * LOCK_SOCKETS.
  */
 #ifndef CESID_SOCKETS_H
@@ -38,10 +38,11 @@ void sockets_close(struct sockets *sockets);
 size_t sockets_count(struct sockets *sockets);
 uint64_t sockets_refused(struct sockets *sockets);
 
-/* The calling worker begins with a connection: *slot is filled at its first recv, when the
- * descriptor is known, and is the calling thread's until released. CivetWeb tells nothing about a
- * connection before it has read a request. */
-void sockets_expect(struct peer_socket **slot);
+/* The calling thread is one of CivetWeb's workers: what it reads from is its connection. */
+void sockets_worker(void);
+/* The worker's connection, until released: the one it read from, else (a silent peer) by the
+ * peer's address. NULL when there is none. */
+struct peer_socket *sockets_claim(struct sockets *sockets, const char *address, int port);
 void sockets_release(struct sockets *sockets, struct peer_socket *peer);
 
 /* The rest is for the worker that claimed it. */
@@ -56,7 +57,7 @@ bool peer_gone(const struct peer_socket *peer);         /* the peer closed or re
 /* Since the last call of peer_mark, or since the connection began. */
 void peer_mark(struct peer_socket *peer);
 uint64_t peer_received(const struct peer_socket *peer); /* bytes */
-double peer_waited(const struct peer_socket *peer);     /* seconds */
+double peer_waited(const struct peer_socket *peer);     /* seconds since the first of them */
 /* Sends FIN, then reads and forgets what still comes, for a second or 4 MiB at most, so that an
  * early answer is not lost in a reset. */
 void peer_linger(struct peer_socket *peer);
@@ -64,7 +65,8 @@ void peer_linger(struct peer_socket *peer);
 /* Whether address is one of the entries: "10.0.0.1" or "10.0.0.0/8". */
 bool sockets_address_in(const struct config_strings *entries, const char *address);
 
-/* For interpose.c. */
+/* For and from interpose.c. */
+void sockets_interpose(void);
 int sockets_accept(int listener, struct sockaddr *address, socklen_t *length);
 ssize_t sockets_recv(int fd, void *buffer, size_t length, int flags);
 

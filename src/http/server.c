@@ -46,20 +46,28 @@ static struct server *server_of(const struct mg_connection *connection)
 
 static int on_init_connection(const struct mg_connection *connection, void **data)
 {
-    struct exchange *exchange = mem_alloc(sizeof(*exchange));
     (void) connection;
-    sockets_expect(&exchange->peer);
-    *data = exchange;
+    *data = mem_alloc(sizeof(struct exchange));
     return 0;
+}
+
+/* CivetWeb does not tell who the peer is before it has begun to read. */
+static struct exchange *exchange_of(const struct mg_connection *connection)
+{
+    struct exchange *exchange = mg_get_user_connection_data(connection);
+    const struct mg_request_info *info = mg_get_request_info(connection);
+    if (exchange != NULL && exchange->peer == NULL && info != NULL)
+        exchange->peer = sockets_claim(server_of(connection)->serving.sockets, info->remote_addr,
+                                       info->remote_port);
+    return exchange;
 }
 
 static void on_connection_close(const struct mg_connection *connection)
 {
     struct serving *serving = &server_of(connection)->serving;
-    struct exchange *exchange = mg_get_user_connection_data(connection);
+    struct exchange *exchange = exchange_of(connection);
     if (exchange == NULL)
         return;
-    sockets_expect(NULL);
     CHECK(exchange->client == NULL);
     if (exchange->websocket)
         atomic_fetch_sub(&serving->websockets, 1);
@@ -72,7 +80,7 @@ static void on_connection_close(const struct mg_connection *connection)
 
 static int on_begin_request(struct mg_connection *connection)
 {
-    struct exchange *exchange = mg_get_user_connection_data(connection);
+    struct exchange *exchange = exchange_of(connection);
     if (exchange == NULL || exchange->peer == NULL) {
         mg_disable_connection_keep_alive(connection);
         return 500;
@@ -82,7 +90,7 @@ static int on_begin_request(struct mg_connection *connection)
 
 static int on_http_error(struct mg_connection *connection, int status, const char *message)
 {
-    struct exchange *exchange = mg_get_user_connection_data(connection);
+    struct exchange *exchange = exchange_of(connection);
     (void) message;
     if (exchange != NULL && exchange->peer != NULL)
         dispatcher_refuse(&server_of(connection)->serving, connection, status, exchange);
@@ -108,7 +116,8 @@ static int on_log_access(const struct mg_connection *connection, const char *mes
 static void *on_init_thread(const struct mg_context *context, int type)
 {
     (void) context;
-    (void) type;
+    if (type == 1)
+        sockets_worker();
     thread_adopt("http");
     return NULL;
 }

@@ -35,7 +35,8 @@ struct peer_socket {
     int fd;
     /* guarded by LOCK_SOCKETS */
     bool claimed;
-    UT_hash_handle hh;
+    UT_hash_handle hh;    /* by key */
+    UT_hash_handle hh_fd; /* by fd */
     /* owned by the worker that claimed it */
     bool limited;
     int64_t allowed;
@@ -59,6 +60,7 @@ struct sockets {
     /* guarded by lock */
     struct lock lock;
     struct peer_socket *peers;
+    struct peer_socket *peers_by_fd;
     struct address_count *addresses;
     bool closing;
     struct log_repeat refusals;
@@ -70,7 +72,7 @@ struct sockets {
 /* accept() and recv() have no argument to carry it in. */
 static _Atomic(struct sockets *) table;
 static _Thread_local struct peer_socket *current;
-static _Thread_local struct peer_socket **expected;
+static _Thread_local bool is_worker;
 
 static void nap(long milliseconds)
 {
@@ -87,6 +89,10 @@ struct sockets *sockets_create(int per_address, const struct config_strings *tru
     sockets->trusted.count = trusted->count;
     for (size_t i = 0; i < trusted->count; i++)
         sockets->trusted.items[i] = mem_string(trusted->items[i]);
+    /* Without these CivetWeb would go on with nobody watching. */
+    sockets_interpose();
+    CHECK(dlsym(RTLD_DEFAULT, "accept") == (void *) (uintptr_t) accept);
+    CHECK(dlsym(RTLD_DEFAULT, "recv") == (void *) (uintptr_t) recv);
     void *next = dlsym(RTLD_NEXT, "recv");
     memcpy(&sockets->next_recv, &next, sizeof(next));
     CHECK(sockets->next_recv != NULL);
@@ -105,7 +111,8 @@ void sockets_destroy(struct sockets **pointer)
     struct peer_socket *peer, *next_peer;
     HASH_ITER(hh, sockets->peers, peer, next_peer)
     {
-        HASH_DEL(sockets->peers, peer);
+        HASH_DELETE(hh, sockets->peers, peer);
+        HASH_DELETE(hh_fd, sockets->peers_by_fd, peer);
         free(peer);
     }
     struct address_count *count, *next_count;
@@ -155,6 +162,7 @@ static bool admit(struct sockets *sockets, int fd, const struct sockaddr_in *fro
         peer->address = address;
         peer->fd = fd;
         HASH_ADD(hh, sockets->peers, key, sizeof(peer->key), peer);
+        HASH_ADD(hh_fd, sockets->peers_by_fd, fd, sizeof(peer->fd), peer);
         if (count == NULL) {
             count = mem_alloc(sizeof(*count));
             count->address = address;
@@ -218,41 +226,59 @@ int sockets_accept(int listener, struct sockaddr *address, socklen_t *length)
     return fd;
 }
 
-/* The first recv of a connection on this thread: now its descriptor is known. */
-static struct peer_socket *claim(struct sockets *sockets, int fd)
+/* Makes it the calling worker's. */
+static void claim_locked(struct peer_socket *peer)
 {
-    struct sockaddr_in from;
-    socklen_t length = sizeof(from);
-    struct peer_socket *peer = NULL;
+    CHECK(!peer->claimed);
+    peer->claimed = true;
+    current = peer;
+}
 
-    if (getpeername(fd, (struct sockaddr *) &from, &length) != 0 || from.sin_family != AF_INET)
+struct peer_socket *sockets_claim(struct sockets *sockets, const char *address, int port)
+{
+    struct in_addr parsed;
+    if (current != NULL)
+        return current;
+    if (inet_pton(AF_INET, address, &parsed) != 1)
         return NULL;
-    uint64_t key = key_of(ntohl(from.sin_addr.s_addr), ntohs(from.sin_port));
+    uint64_t key = key_of(ntohl(parsed.s_addr), (uint16_t) port);
+    struct peer_socket *peer = NULL;
     lock_acquire(&sockets->lock);
     HASH_FIND(hh, sockets->peers, &key, sizeof(key), peer);
-    if (peer != NULL && (peer->claimed || peer->fd != fd))
-        peer = NULL; /* not CivetWeb's connection: leave it alone */
     if (peer != NULL)
-        peer->claimed = true;
+        claim_locked(peer);
     lock_release(&sockets->lock);
     return peer;
 }
 
+void sockets_worker(void)
+{
+    is_worker = true;
+}
+
+/* The entry of what this worker reads from; NULL on other threads. */
+static struct peer_socket *reading(struct sockets *sockets, int fd)
+{
+    if (!is_worker)
+        return NULL;
+    if (current == NULL) {
+        struct peer_socket *peer = NULL;
+        lock_acquire(&sockets->lock);
+        HASH_FIND(hh_fd, sockets->peers_by_fd, &fd, sizeof(fd), peer);
+        if (peer != NULL)
+            claim_locked(peer);
+        lock_release(&sockets->lock);
+    }
+    return current != NULL && current->fd == fd ? current : NULL;
+}
+
 ssize_t sockets_recv(int fd, void *buffer, size_t length, int flags)
 {
-    struct peer_socket *peer = current;
     struct sockets *sockets = atomic_load_explicit(&table, memory_order_acquire);
     if (sockets == NULL)
         return (ssize_t) syscall(SYS_recvfrom, fd, buffer, length, flags, NULL, NULL);
-    if (expected != NULL) {
-        peer = claim(sockets, fd);
-        if (peer != NULL) {
-            peer_mark(peer);
-            current = *expected = peer;
-            expected = NULL;
-        }
-    }
-    if (peer == NULL || peer->fd != fd)
+    struct peer_socket *peer = reading(sockets, fd);
+    if (peer == NULL)
         return sockets->next_recv(fd, buffer, length, flags);
 
     if (peer->limited) {
@@ -269,6 +295,8 @@ ssize_t sockets_recv(int fd, void *buffer, size_t length, int flags)
     }
     ssize_t got = sockets->next_recv(fd, buffer, length, flags);
     if (got > 0) {
+        if (peer->received == 0)
+            peer->marked_at = clock_now();
         peer->allowed -= got;
         peer->received += (uint64_t) got;
     } else if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
@@ -299,15 +327,11 @@ uint64_t sockets_refused(struct sockets *sockets)
     return atomic_load(&sockets->refused);
 }
 
-void sockets_expect(struct peer_socket **slot)
-{
-    expected = slot;
-}
-
 void sockets_release(struct sockets *sockets, struct peer_socket *peer)
 {
     lock_acquire(&sockets->lock);
-    HASH_DEL(sockets->peers, peer);
+    HASH_DELETE(hh, sockets->peers, peer);
+    HASH_DELETE(hh_fd, sockets->peers_by_fd, peer);
     struct address_count *count = count_locked(sockets, peer->address);
     CHECK(count != NULL && count->connections > 0);
     if (--count->connections == 0) {
