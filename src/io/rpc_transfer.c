@@ -105,6 +105,7 @@ static int parse_status(const char *line, size_t length)
 static bool take_status(struct rpc_transfer *transfer, const char *line, size_t length)
 {
     int status = parse_status(line, length);
+    acknowledge_quickly(transfer);
     transfer->at_status = false;
     transfer->interim = status == 100 || status == 102 || status == 103;
     if (transfer->interim)
@@ -122,7 +123,6 @@ static size_t on_header(char *line, size_t size, size_t count, void *argument)
 {
     struct rpc_transfer *transfer = argument;
     size_t length = size * count;
-    acknowledge_quickly(transfer);
     transfer->headers_length += length;
     if (transfer->headers_length > RPC_HEADERS_MAX) {
         rpc_verdict_set(&transfer->verdict, RPC_CAUSE_TOO_LARGE,
