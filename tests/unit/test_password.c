@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <time.h>
 
 #include "cesid/clock.h"
 #include "cesid/error.h"
@@ -94,13 +95,16 @@ static void test_foreign_hashes(void **state)
     assert_false(password_verify("whatever it is", NULL));
 }
 
+/* Of this thread's processor time, so that a busy machine tells no tales. */
 static int64_t shortest(const char *hash)
 {
     int64_t best = INT64_MAX;
     for (int i = 0; i < 5; i++) {
-        int64_t start = clock_now();
+        struct timespec start, end;
+        (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
         (void) password_verify("whatever it is", hash);
-        int64_t took = clock_now() - start;
+        (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+        int64_t took = (end.tv_sec - start.tv_sec) * CLOCK_SECOND + (end.tv_nsec - start.tv_nsec);
         best = took < best ? took : best;
     }
     return best;
