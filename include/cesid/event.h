@@ -26,7 +26,7 @@ const char *event_type_name(enum event_type type); /* "node", "node_removed"… 
 struct event {
     /* immutable */
     enum event_type type;
-    char name[16]; /* what "type" says: "node", "snapshot"… */
+    char name[16];              /* what "type" says: "node", "snapshot"… */
     enum permission permission; /* that a reader needs… */
     char *environment;          /* …there; NULL: in every environment (binding to "*") */
     char *node;                 /* of NODE, NODE_REMOVED, PROCESS, LOG; else NULL */

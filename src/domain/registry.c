@@ -53,9 +53,10 @@ void registry_destroy(struct registry **slot)
     *slot = NULL;
     if (registry == NULL)
         return;
-    HASH_ITER(hh, registry->entries, entry, next)
-    {
-        HASH_DEL(registry->entries, entry);
+    entry = registry->entries;
+    HASH_CLEAR(hh, registry->entries); /* the table; its entries still know the next */
+    for (; entry != NULL; entry = next) {
+        next = entry->hh.next;
         node_unref(&entry->node);
         free(entry);
     }

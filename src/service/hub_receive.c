@@ -182,8 +182,7 @@ void hub_client_close(struct hub_client *client, enum hub_close code)
 /* The peer closes: answer at once, from here, because the worker leaves right afterwards. */
 static bool peer_closes(struct hub_client *client, const char *data, size_t length)
 {
-    hub_client_close(client,
-                     valid_close(data, length) ? HUB_CLOSE_NORMAL : HUB_CLOSE_PROTOCOL);
+    hub_client_close(client, valid_close(data, length) ? HUB_CLOSE_NORMAL : HUB_CLOSE_PROTOCOL);
     return false;
 }
 

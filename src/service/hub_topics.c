@@ -309,15 +309,17 @@ void client_drop_topics(struct hub_client *client)
     client->fleet = client->operations = false;
     lock_release(&client->lock);
 
-    HASH_ITER(hh, nodes, node, next_node)
-    {
-        HASH_DEL(nodes, node);
+    node = nodes;
+    HASH_CLEAR(hh, nodes); /* the table; its entries still know the next */
+    for (; node != NULL; node = next_node) {
+        next_node = node->hh.next;
         free(node->name);
         free(node);
     }
-    HASH_ITER(hh, logs, log, next_log)
-    {
-        HASH_DEL(logs, log);
+    log = logs;
+    HASH_CLEAR(hh, logs);
+    for (; log != NULL; log = next_log) {
+        next_log = log->hh.next;
         logstreams_unwatch(client->hub->streams, log->name);
         log_topic_free(log);
     }

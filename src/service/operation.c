@@ -204,7 +204,8 @@ static void list_locked(struct operations *operations, struct operation *operati
 
 static void unlist_locked(struct operations *operations, struct operation *operation)
 {
-    HASH_DEL(operations->by_id, operation);
+    /* The analyzer takes the last entry's table for freed while another is in it. */
+    HASH_DEL(operations->by_id, operation); // NOLINT(clang-analyzer-core.NullDereference)
     if (operation->older != NULL)
         operation->older->newer = operation->newer;
     else
@@ -417,14 +418,15 @@ void operations_stop(struct operations *operations, int64_t deadline)
 void operations_destroy(struct operations **slot)
 {
     struct operations *operations = *slot;
+    struct operation *operation, *newer;
 
     *slot = NULL;
     if (operations == NULL)
         return;
-    while (operations->oldest != NULL) {
-        struct operation *operation = operations->oldest;
-
-        unlist_locked(operations, operation);
+    operation = operations->oldest;
+    HASH_CLEAR(hh, operations->by_id);
+    for (; operation != NULL; operation = newer) {
+        newer = operation->newer;
         operation_unref(&operation);
     }
     CHECK(operations->turns == NULL && operations->target_timers.count == 0);

@@ -330,10 +330,11 @@ void refresh_destroy(struct refresh **slot)
     *slot = NULL;
     if (refresh == NULL)
         return;
-    HASH_ITER(hh, refresh->entries, entry, next)
-    {
+    entry = refresh->entries;
+    HASH_CLEAR(hh, refresh->entries); /* the table; its entries still know the next */
+    for (; entry != NULL; entry = next) {
+        next = entry->hh.next;
         CHECK(!entry->polling);
-        HASH_DEL(refresh->entries, entry);
         entry_free(entry);
     }
     due_heap_destroy(&refresh->healthy);
