@@ -45,7 +45,8 @@ void response_fixed(struct response *response, const char *content_type, const v
                     size_t length);
 void response_no_content(struct response *response); /* 204 */
 
-/* Starts an answer without an end in sight. TOO_MANY_CLIENTS. After it the handler's return value
+/* Starts an answer without an end in sight. TOO_MANY_CLIENTS; CANCELLED when there is nothing to
+ * stream after all (HEAD, or the client left). After it the handler's return value
  * only says whether the stream is whole. */
 int response_stream(struct response *response, const char *content_type) CESID_WARN_UNUSED;
 /* CANCELLED when the client is gone or stopped reading, SHUTTING_DOWN when cesid stops. */

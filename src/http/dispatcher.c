@@ -319,6 +319,9 @@ int dispatcher_request(struct serving *serving, struct mg_connection *connection
     begin(handling, serving, connection, exchange);
     int error = serve(handling, exchange, &upgrade);
     int status = 0;
+    /* Who gave up waiting: we, or a client that will not see the answer. */
+    if (error == CESID_E_CANCELLED && !handling->response.streaming)
+        error = CESID_E_SHUTTING_DOWN;
     if (error != 0 && handling->response.streaming && error != CESID_E_CANCELLED &&
         error != CESID_E_SHUTTING_DOWN)
         log_warning("http", "stream was cut", log_s("route", handling->request.route->path),

@@ -173,7 +173,8 @@ int response_stream(struct response *response, const char *content_type)
     add_head(&head, response, -1);
     (void) write_all(response, head.data, head.length);
     strbuf_destroy(&head);
-    return response->broken ? CESID_E_CANCELLED : 0;
+    /* Nobody waits for what HEAD leaves out. */
+    return response->broken || strcmp(request->method, "HEAD") == 0 ? CESID_E_CANCELLED : 0;
 }
 
 int response_write(struct response *response, const void *data, size_t length)
@@ -182,7 +183,7 @@ int response_write(struct response *response, const void *data, size_t length)
     CHECK(response->streaming);
     if (atomic_load(&request->serving->state) == SERVER_DRAINING)
         return CESID_E_SHUTTING_DOWN;
-    if (length == 0 || strcmp(request->method, "HEAD") == 0)
+    if (length == 0)
         return response->broken ? CESID_E_CANCELLED : 0;
     if (!response->chunked)
         return write_all(response, data, length) ? 0 : CESID_E_CANCELLED;
