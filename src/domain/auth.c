@@ -46,7 +46,7 @@ struct auth {
     struct attempts *attempts;
     /* atomic */
     atomic_int_least64_t purge_at; /* clock_now() */
-    atomic_int untold;             /* sessions ended while the store could not be told */
+    atomic_bool untold;            /* a session ended and the store could not be told */
 };
 
 /* ---- start ---- */
@@ -152,12 +152,15 @@ void auth_destroy(struct auth **pointer)
 static void tell_store(struct auth *auth)
 {
     char id[AUTH_ID_SIZE];
-    while (atomic_load(&auth->untold) > 0 && session_cache_untold(auth->cache, id)) {
-        if (account_end_session(auth->store, id) < 0)
+    if (!atomic_exchange(&auth->untold, false))
+        return;
+    while (session_cache_untold(auth->cache, id)) {
+        if (account_end_session(auth->store, id) < 0) {
+            atomic_store(&auth->untold, true);
             return;
+        }
         session_cache_told(auth->cache, id);
     }
-    atomic_store(&auth->untold, 0);
 }
 
 /* One look into cache and store. CONFLICT: it was revoked meanwhile, look again. */
@@ -193,8 +196,7 @@ static int find_session(struct auth *auth, const char *id, struct session **sess
         session_unref(&loaded);
         return CESID_E_CONFLICT;
     }
-    if (atomic_load_explicit(&auth->untold, memory_order_relaxed) > 0)
-        tell_store(auth);
+    tell_store(auth);
     *session = loaded;
     return 0;
 }
@@ -378,7 +380,7 @@ int auth_logout(struct auth *auth, const struct session *session)
     int status = account_end_session(auth->store, session->id);
     session_cache_revoke(auth->cache, session->id, status < 0 ? session->expires_at : 0);
     if (status < 0)
-        atomic_fetch_add(&auth->untold, 1);
+        atomic_store(&auth->untold, true);
     log_info("auth", "signed out", log_s("username", session->user.username));
     return status;
 }

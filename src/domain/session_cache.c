@@ -155,6 +155,10 @@ static void make_room_locked(struct session_cache *cache)
         if (entry->expires_at <= now_wall ||
             (over && entry->session && session_is_sole(entry->session)))
             drop_locked(cache, entry);
+        else if (over)
+            touch_locked(cache, entry); /* or those that must stay would hide the others */
+        else
+            break;
         entry = next;
     }
 }

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "../../src/domain/attempts.h"
+#include "cesid/check.h"
 #include "cesid/clock.h"
 #include "cesid/error.h"
 #include "cesid/memory.h"
@@ -82,6 +83,35 @@ static void test_held_sessions_stay(void **state)
     session_unref(&held);
     assert_true(put(cache, "a1", "u") && put(cache, "a2", "u"));
     assert_false(holds(cache, "01"));
+    session_cache_destroy(&cache);
+}
+
+static void test_held_sessions_hide_no_others(void **state)
+{
+    /* Idle connections' sessions gather at the front; there must be room behind them still. */
+    struct session_cache *cache = session_cache_create(4, 60.0);
+    struct session *held[40];
+    char id[8];
+    (void) state;
+    for (size_t i = 0; i < ARRAY_LENGTH(held); i++) {
+        (void) snprintf(id, sizeof id, "a%zx", i);
+        assert_true(put(cache, id, "u"));
+        assert_int_equal(session_cache_get(cache, id, &held[i]), SESSION_FRESH);
+    }
+    for (unsigned i = 0; i < 1000; i++) {
+        (void) snprintf(id, sizeof id, "b%x", i);
+        assert_true(put(cache, id, "u"));
+    }
+    assert_true(session_cache_length(cache) < 2 * ARRAY_LENGTH(held));
+    for (size_t i = 0; i < ARRAY_LENGTH(held); i++) {
+        assert_true(holds(cache, held[i]->id));
+        session_unref(&held[i]);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        (void) snprintf(id, sizeof id, "c%x", i);
+        assert_true(put(cache, id, "u"));
+    }
+    assert_true(session_cache_length(cache) <= 4);
     session_cache_destroy(&cache);
 }
 
@@ -261,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_least_recently_used_goes),
         cmocka_unit_test(test_held_sessions_stay),
+        cmocka_unit_test(test_held_sessions_hide_no_others),
         cmocka_unit_test(test_expired_sessions_go_first),
         cmocka_unit_test(test_revoked_while_loading),
         cmocka_unit_test(test_revoke_user),
