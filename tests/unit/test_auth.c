@@ -19,6 +19,7 @@
 
 #include "cesid/clock.h"
 #include "cesid/error.h"
+#include "cesid/log.h"
 #include "cesid/memory.h"
 #include "cesid/statefile.h"
 
@@ -623,6 +624,51 @@ static void test_roles(void **state)
     free(token);
 }
 
+static void test_no_secret_in_the_log(void **state)
+{
+    struct fixture *f = *state;
+    const char *why = NULL;
+    struct session *session = NULL;
+    char *path = statefile_path(f->directory, "cesid.log");
+    assert_int_equal(log_open(path, LOG_FORMAT_JSON), 0);
+    assert_true(log_set_level(NULL, LOG_LEVEL_DEBUG));
+    char *token = login(f, &session);
+    assert_int_equal(check(f, "a.secret.token"), CESID_E_UNAUTHENTICATED);
+    assert_int_equal(login_from(f, "vera", "a secret guess", "127.0.0.1", NULL, NULL),
+                     CESID_E_INVALID_CREDENTIALS);
+    /* A password typed into the wrong field. */
+    assert_int_equal(login_from(f, "a.secret.name", "vera", "127.0.0.1", NULL, NULL),
+                     CESID_E_INVALID_CREDENTIALS);
+    assert_int_equal(auth_change_password(f->auth, session, PASSWORD, OTHER, &why), 0);
+    assert_int_equal(auth_logout(f->auth, session), 0);
+    assert_true(log_set_level(NULL, LOG_LEVEL_INFO));
+    log_close();
+
+    char content[16384];
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    size_t length = fread(content, 1, sizeof content - 1, file);
+    content[length] = '\0';
+    (void) fclose(file);
+    char *key = read_file(f->directory, "session.key");
+    key[16] = key[81] = '\0';
+    const char *const secrets[] = {PASSWORD,
+                                   OTHER,
+                                   "secret",
+                                   "$y$",
+                                   key + 17,
+                                   token + strlen(token) - 43,
+                                   session->csrf_token,
+                                   session->id};
+    assert_non_null(strstr(content, "signed out"));
+    for (size_t i = 0; i < ARRAY_LENGTH(secrets); i++)
+        assert_null(strstr(content, secrets[i]));
+    session_unref(&session);
+    free(token);
+    free(key);
+    free(path);
+}
+
 /* ---- all at once ---- */
 
 #define THREADS 6
@@ -757,6 +803,7 @@ int main(void)
         TEST("a new password ends the other sessions", test_change_password),
         TEST("an administrator can be created and reset", test_create_admin),
         TEST("rights come from built-in and own roles", test_roles),
+        TEST("no secret reaches the log", test_no_secret_in_the_log),
         TEST("many sign in and out at once", test_many_visitors),
         TEST("no check passes after signing out has answered", test_check_and_logout_race),
     };
