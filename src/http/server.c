@@ -2,6 +2,9 @@
  * CivetWeb's start and stop, and its callbacks. See server.h.
  *
  * Threads: main starts and stops; CivetWeb's master and workers call back. No locks of its own.
+ * There is no log_access callback: with one, CivetWeb calls localtime(), which races, for each
+ * request.
+ *
  * connection_close runs with CivetWeb's connection mutex held and takes LOCK_SOCKETS inside it;
  * nobody takes them the other way round.
  */
@@ -106,13 +109,6 @@ static int on_log_message(const struct mg_connection *connection, const char *me
     return 1;
 }
 
-static int on_log_access(const struct mg_connection *connection, const char *message)
-{
-    (void) connection;
-    (void) message;
-    return 1;
-}
-
 static void *on_init_thread(const struct mg_context *context, int type)
 {
     (void) context;
@@ -195,7 +191,6 @@ int server_listen(struct server *server, struct strbuf *why)
                                      .init_connection = on_init_connection,
                                      .connection_close = on_connection_close,
                                      .log_message = on_log_message,
-                                     .log_access = on_log_access,
                                      .init_thread = on_init_thread,
                                      .exit_thread = on_exit_thread};
     (void) mg_init_library(0);
