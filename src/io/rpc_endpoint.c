@@ -114,6 +114,14 @@ static struct rpc_call *call_ref(struct rpc_call *call)
     return call;
 }
 
+static void call_free(struct rpc_call *call)
+{
+    free(call->path);
+    free(call->body);
+    free(call->request_id);
+    free(call);
+}
+
 void rpc_call_unref(struct rpc_call **pointer)
 {
     struct rpc_call *call = *pointer;
@@ -122,12 +130,8 @@ void rpc_call_unref(struct rpc_call **pointer)
         return;
     int before = atomic_fetch_sub(&call->references, 1);
     CHECK(before > 0);
-    if (before > 1)
-        return;
-    free(call->path);
-    free(call->body);
-    free(call->request_id);
-    free(call);
+    if (before == 1)
+        call_free(call);
 }
 
 int rpc_submit(struct rpc_endpoint *endpoint, const struct rpc_request *request,
@@ -166,9 +170,9 @@ int rpc_submit(struct rpc_endpoint *endpoint, const struct rpc_request *request,
         return 0;
     atomic_fetch_sub(&endpoint->engine->calls, 1);
     if (handle != NULL)
-        rpc_call_unref(handle);
+        *handle = NULL;
     rpc_endpoint_unref(&call->endpoint);
-    rpc_call_unref(&call);
+    call_free(call);
     return CESID_E_SHUTTING_DOWN;
 }
 

@@ -25,12 +25,13 @@
 
 /* One curl_multi of 10,000 nodes costs six times as much a poll as one of 500. */
 #define RPC_SHARD_ENDPOINTS 500
-/* Keep-alive connections of a shard; more than this and libcurl would drop idle ones. */
-#define RPC_SHARD_CONNECTIONS (4L * RPC_SHARD_ENDPOINTS)
+/* Of a shard, those in use included: past it libcurl would drop idle ones that the next poll needs.
+ * What bounds them is that each transfer has one, and an endpoint few idle transfers. */
+#define RPC_SHARD_CONNECTIONS 100000L
 /* Idle easy handles that an endpoint keeps: one for polling, one for an action beside it. */
 #define RPC_IDLE_TRANSFERS 2
-#define RPC_HEADERS_MAX    (64u * 1024u)
-#define RPC_BODY_KEPT      (256u * 1024u)
+#define RPC_HEADERS_MAX    ((size_t) 64 * 1024)
+#define RPC_BODY_KEPT      ((size_t) 256 * 1024)
 #define RPC_DETAIL_SIZE    256
 
 enum rpc_command_kind { RPC_SUBMIT, RPC_CANCEL, RPC_CLOSE };

@@ -13,13 +13,14 @@
 #include <sys/epoll.h>
 
 #include "cesid/clock.h"
+#include "cesid/log.h"
 #include "cesid/memory.h"
 
 #define SET(multi, option, value) CHECK(curl_multi_setopt(multi, option, value) == CURLM_OK)
 
 /* The epoll entry carries shard and descriptor; an event for a descriptor that was closed
  * meanwhile is one that libcurl does not know, and ignores. */
-static int watch(struct rpc_shard *shard, int socket, int what, bool known)
+static bool watch(struct rpc_shard *shard, int socket, int what, bool known)
 {
     struct epoll_event event = {
         .events = (what & CURL_POLL_IN ? (uint32_t) EPOLLIN : 0) |
@@ -28,13 +29,13 @@ static int watch(struct rpc_shard *shard, int socket, int what, bool known)
     };
     int epoll = shard->loop->epoll;
     if (epoll_ctl(epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket, &event) == 0)
-        return 0;
+        return true;
     /* A descriptor number may come back before its old entry is forgotten, on both sides. */
     if (errno == ENOENT)
-        return epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &event);
+        return epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &event) == 0;
     if (errno == EEXIST)
-        return epoll_ctl(epoll, EPOLL_CTL_MOD, socket, &event);
-    return -1;
+        return epoll_ctl(epoll, EPOLL_CTL_MOD, socket, &event) == 0;
+    return false;
 }
 
 static int on_socket(CURL *easy, curl_socket_t socket, int what, void *argument, void *known)
@@ -48,10 +49,11 @@ static int on_socket(CURL *easy, curl_socket_t socket, int what, void *argument,
     (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
     if (transfer != NULL)
         rpc_transfer_uses_socket(transfer, socket);
-    int result = watch(shard, socket, what, known != NULL);
+    if (!watch(shard, socket, what, known != NULL))
+        log_error("rpc", "cannot watch a connection", log_i("errno", errno));
     if (known == NULL)
         (void) curl_multi_assign(shard->multi, socket, shard);
-    return result;
+    return 0; /* anything else would end the whole multi; this transfer ends at its deadline */
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *argument)

@@ -26,6 +26,7 @@
 
 #define SET(easy, option, value) CHECK(curl_easy_setopt(easy, option, value) == CURLE_OK)
 
+#define URL_MAX            ((size_t) 64 * 1024)
 #define KEEPALIVE_IDLE     30L /* seconds without data before the first probe */
 #define KEEPALIVE_INTERVAL 10L
 #define IDLE_AGE_MAX       1800L /* seconds after which an unused connection is not used again */
@@ -268,7 +269,7 @@ void rpc_transfer_prepare(struct rpc_transfer *transfer, struct rpc_call *call)
 
     if (call->path != NULL) {
         struct strbuf url;
-        strbuf_init(&url, 64 * 1024);
+        strbuf_init(&url, URL_MAX);
         strbuf_puts(&url, endpoint->base);
         strbuf_puts(&url, call->path);
         SET(easy, CURLOPT_URL, url.data);

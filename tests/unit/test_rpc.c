@@ -359,16 +359,45 @@ static void calls_full_unix_backlog_a_timeout(void **state)
 static void tells_permission_of_unix_socket(void **state)
 {
     (void) state;
-    if (geteuid() == 0)
-        skip(); /* root may open any socket */
     struct peer peer;
     struct outcome outcome;
     peer_start_backlog(&peer, answers, true, 10);
     outcome_init(&outcome);
     assert_int_equal(chmod(peer.path, 0), 0);
+    bool root = geteuid() == 0; /* who may open any socket */
+    if (root)
+        assert_int_equal(seteuid(65534), 0);
     struct rpc_endpoint *endpoint = endpoint_for(peer.url, "", NULL);
     call_once(endpoint, &outcome, NULL, 10);
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(outcome.error, CESID_E_NODE_UNREACHABLE);
     assert_int_equal(outcome.cause, RPC_CAUSE_PERMISSION);
+    rpc_endpoint_unref(&endpoint);
+    outcome_destroy(&outcome);
+    peer_stop(&peer);
+}
+
+static void bears_to_run_out_of_descriptors(void **state)
+{
+    (void) state;
+    struct peer peer;
+    struct outcome outcome;
+    struct rlimit limit, none;
+    peer_start_backlog(&peer, NULL, false, 10);
+    outcome_init(&outcome);
+    struct rpc_endpoint *endpoint = endpoint_for(peer.url, "", NULL);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    call_once(endpoint, &outcome, NULL, 10);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(outcome.error, CESID_E_NODE_UNREACHABLE);
+    assert_int_equal(outcome.cause, RPC_CAUSE_UNREACHABLE);
+    assert_non_null(strstr(outcome.detail, "no file descriptor"));
+    call_once(endpoint, &outcome, NULL, 0.2);
+    assert_int_equal(outcome.cause, RPC_CAUSE_TIMEOUT); /* it got a connection */
     rpc_endpoint_unref(&endpoint);
     outcome_destroy(&outcome);
     peer_stop(&peer);
@@ -516,6 +545,7 @@ int main(void)
         TEST("speaks over a unix socket", speaks_over_unix_socket),
         TEST("a unix socket with a full backlog is a timeout", calls_full_unix_backlog_a_timeout),
         TEST("tells the permission of a unix socket", tells_permission_of_unix_socket),
+        TEST("bears to run out of descriptors", bears_to_run_out_of_descriptors),
         TEST("tells a refused connection", tells_refused),
         TEST("R6.2 a call to a node that hangs or drips ends at its deadline",
              ends_hung_call_at_its_deadline),

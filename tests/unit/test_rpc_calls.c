@@ -271,7 +271,8 @@ static void shuts_down_with_calls_in_flight(void **state)
     struct rpc_request request = request_for(&outcome, 60);
     struct rpc_call *last = NULL;
     for (int i = 0; i < CALLS; i++) {
-        endpoints[i] = endpoint_for(peer.url, "", NULL);
+        const char *url = i % 20 == 0 ? "http://slow.invalid/RPC2" : peer.url;
+        endpoints[i] = endpoint_for(url, "", NULL);
         assert_int_equal(rpc_submit(endpoints[i], &request, i == CALLS - 1 ? &last : NULL), 0);
     }
     engine = shared;
@@ -388,6 +389,9 @@ static void bears_many_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* First: after the next the resolver hangs no more. */
+        TEST("R8.3 shutdown ends a hundred hung calls within a second",
+             shuts_down_with_calls_in_flight),
         TEST("tells unknown names", tells_unknown_names),
         TEST("R6.2 a resolver that hangs stalls nobody else", is_not_stalled_by_a_resolver),
         TEST("R8.5 a stream arrives live and ends when it is cancelled",
@@ -396,8 +400,6 @@ int main(void)
         TEST("a stream without headers is a timeout", ends_stream_without_headers),
         TEST("R6.4 cancelled calls leave neither calls nor connections", cancels_many_at_once),
         TEST("done may submit and cancel", may_submit_and_cancel_in_done),
-        TEST("R8.3 shutdown ends a hundred hung calls within a second",
-             shuts_down_with_calls_in_flight),
         TEST("spreads endpoints over shards", spreads_endpoints_over_shards),
         TEST("R2.2 calls to one node from many threads do not race", bears_many_threads),
     };
