@@ -1,10 +1,11 @@
 // The fleet as this page knows it: nodes and totals from the socket's snapshot and messages, failing
 // processes read once and kept current. While the socket is away but the API answers, nodes are
 // read over HTTP now and then.
-import { batch, computed, signal } from '@preact/signals';
+import { batch, computed, effect, signal } from '@preact/signals';
+import { outcomes } from './actions.js';
 import { apiPath, get, getAll } from './api.js';
 import { Fleet } from './lib/fleet.js';
-import { ProcessSet } from './lib/processset.js';
+import { ProcessSet, keyOf } from './lib/processset.js';
 import { compareProcesses, failingStates, isFailing } from './lib/states.js';
 import { can, phase } from './session.js';
 import { contact, link, on, subscribe } from './socket.js';
@@ -13,7 +14,11 @@ const FAILING_MOST = 2000;
 const FALLBACK_EVERY = 10_000;
 
 const fleet = new Fleet();
-const failingSet = new ProcessSet(isFailing);
+// One that was just helped stays in sight until what came of it has been shown.
+const failingSet = new ProcessSet((process, known) =>
+    isFailing(process) || (known && outcomes.peek().has(keyOf(process))));
+
+const places = new Map(); // as each was when it last failed: where it stands in the list
 
 const version = signal(0); // moves when fleet does
 const failingVersion = signal(0);
@@ -44,7 +49,19 @@ export const environments = computed(() => {
 });
 export const failing = computed(() => {
     failingVersion.value;
-    return [...failingSet.items.values()].sort(compareProcesses);
+    const items = [...failingSet.items.values()].map((process) => {
+        const key = keyOf(process);
+        if (isFailing(process))
+            places.set(key, process);
+        return { process, place: places.get(key) ?? process };
+    });
+    return items.sort((a, b) => compareProcesses(a.place, b.place)).map(({ process }) => process);
+});
+
+effect(() => {
+    const shown = outcomes.value;
+    if (failingSet.prune((process) => isFailing(process) || shown.has(keyOf(process))))
+        failingVersion.value = failingVersion.peek() + 1;
 });
 
 export function nodeNamed(name) {
@@ -76,6 +93,7 @@ async function loadFailing() {
             cursor = page.next;
         } while (cursor && items.length < FAILING_MOST);
         batch(() => {
+            places.clear();
             failingSet.load(items);
             failingVersion.value++;
             failingState.value = { loaded: true, problem: null, total: Math.max(total, items.length) };

@@ -3,6 +3,8 @@ import { useEffect, useRef } from 'preact/hooks';
 import { query, setQuery } from '../router.js';
 import { CloseIcon, SearchIcon } from './icons.jsx';
 
+const keyboard = matchMedia('(hover: hover)').matches;
+
 // "/" puts the cursor there, as in most consoles.
 export function Search({ label, wait = 0 }) {
     const input = useRef(null);
@@ -38,7 +40,7 @@ export function Search({ label, wait = 0 }) {
     return (
         <div class="search">
             <SearchIcon />
-            <input ref={input} type="search" aria-label={label} placeholder={`${label} ( / )`}
+            <input ref={input} type="search" aria-label={label} placeholder={keyboard ? `${label}  ( / )` : label}
                 defaultValue={value} onInput={change} spellcheck={false} autocapitalize="none"
                 onKeyDown={(event) => event.key === 'Escape' && clear()} />
             {value && (

@@ -13,6 +13,7 @@ export const StartIcon = icon(<path d="M5 3.2v9.6l7.5-4.8z" />);
 export const StopIcon = icon(<rect x="4" y="4" width="8" height="8" rx="1" />);
 export const RestartIcon = icon(<><path d="M13 8a5 5 0 1 1-1.6-3.7" /><path d="M13.2 2.2v2.9h-2.9" /></>);
 export const ClearIcon = icon(<><path d="M3 4.5h10M6.5 4.5V3h3v1.5" /><path d="m4.5 4.5.6 8.5h5.8l.6-8.5" /></>);
+export const EraseIcon = icon(<><circle cx="8" cy="8" r="5.2" /><path d="m4.4 4.4 7.2 7.2" /></>);
 export const LogIcon = icon(<path d="M3 4h10M3 7h10M3 10h7M3 13h4" />);
 export const RefreshIcon = icon(<><path d="M2.8 8a5.2 5.2 0 0 1 9-3.6L13.2 6" /><path d="M13.4 2.8V6h-3.2" /><path d="M13.2 8a5.2 5.2 0 0 1-9 3.6L2.8 10" /><path d="M2.6 13.2V10h3.2" /></>);
 export const SearchIcon = icon(<><circle cx="7" cy="7" r="4" /><path d="m10.2 10.2 3 3" /></>);

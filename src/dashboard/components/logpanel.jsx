@@ -7,7 +7,7 @@ import { keyOf } from '../lib/processset.js';
 import { LogFeed } from '../logfeed.js';
 import { readPreference, writePreference } from '../storage.js';
 import { Button } from './button.jsx';
-import { ClearIcon, DownloadIcon, PauseIcon, StartIcon, WrapIcon } from './icons.jsx';
+import { DownloadIcon, EraseIcon, PauseIcon, StartIcon, WrapIcon } from './icons.jsx';
 import { LogView } from './logview.jsx';
 import { ProblemText } from './problem.jsx';
 
@@ -129,7 +129,7 @@ export function LogPanel({ process }) {
                         : <Button icon={PauseIcon} label="Pause" onClick={() => follow(false)} />}
                     <Button icon={WrapIcon} label="Wrap lines" short aria-pressed={wrap}
                         kind={wrap ? 'on' : ''} onClick={toggleWrap} />
-                    <Button icon={ClearIcon} label="Clear the view (the log itself stays)" short
+                    <Button icon={EraseIcon} label="Clear the view (the log itself stays)" short
                         onClick={clearView} />
                     <a class="button" href={`${feed.path}/download?stream=${stream}`} download
                         title={`Download ${stream}`} aria-label={`Download ${stream}`}><DownloadIcon /></a>

@@ -15,11 +15,12 @@ export function LogView({ lines, partial, dropped, follow, onFollow, wrap, label
     });
     // The pane may get smaller without anything being drawn.
     useEffect(() => {
+        const element = pane.current;
         const observer = new ResizeObserver(() => {
             if (follow)
-                pane.current.scrollTop = pane.current.scrollHeight;
+                element.scrollTop = element.scrollHeight;
         });
-        observer.observe(pane.current);
+        observer.observe(element);
         return () => observer.disconnect();
     }, [follow]);
 

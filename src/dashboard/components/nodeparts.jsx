@@ -1,7 +1,8 @@
 // Parts of a node's page: its facts, why it is down, and what can be done with all its processes.
 import { nodeAction, nodeKey, outcomes } from '../actions.js';
-import { duration, moment, plural } from '../lib/format.js';
+import { duration, instant, plural, span } from '../lib/format.js';
 import { isActive } from '../lib/states.js';
+import { now } from '../clock.js';
 import { can } from '../session.js';
 import { supervisorLogPath } from '../lib/routes.js';
 import { Ago, DataAge, Since } from './age.jsx';
@@ -79,6 +80,16 @@ export function NodeActions({ node, processes }) {
     );
 }
 
+function NextTry({ breaker }) {
+    const wait = instant(breaker.retry_at) - now.value;
+    return (
+        <>
+            {' '}It failed {plural(breaker.failures, 'time')} in a row;
+            {wait > 1000 ? ` cesid tries again in ${span(wait)}.` : ' cesid is trying again.'}
+        </>
+    );
+}
+
 export function NodeTrouble({ node }) {
     if (node.state === 'up')
         return null;
@@ -95,8 +106,7 @@ export function NodeTrouble({ node }) {
                 {node.hint}
                 <p class="faint">
                     What is shown of its processes was read <DataAge node={node} />.
-                    {breaker?.state === 'open' && breaker.retry_at &&
-                        ` After ${plural(breaker.failures, 'failure')} cesid waits before it tries again: ${moment(breaker.retry_at)}.`}
+                    {breaker?.state === 'open' && <NextTry breaker={breaker} />}
                 </p>
             </div>
         </div>

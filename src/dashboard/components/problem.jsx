@@ -1,12 +1,15 @@
 // An error as the server told it, with the id that finds it in the server's log.
 import { CloseIcon, WarnIcon } from './icons.jsx';
 
+const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
 export function ProblemText({ problem }) {
-    const fault = problem.fault?.text && !problem.detail.includes(problem.fault.text)
-        ? problem.fault.text : null;
+    const detail = sentence(problem.detail || problem.title || 'Something went wrong');
+    const fault = problem.fault?.text && !detail.includes(problem.fault.text)
+        ? sentence(problem.fault.text) : null;
     return (
         <>
-            <span class="problem-detail">{problem.detail || problem.title || 'Something went wrong.'}</span>
+            <span class="problem-detail">{detail}</span>
             {fault && <span class="problem-detail"> supervisord says: {fault}</span>}
             {problem.errors?.length > 0 && (
                 <ul class="problem-list">

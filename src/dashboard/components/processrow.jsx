@@ -33,7 +33,7 @@ export function ProcessRow({ process, showNode, clear = true }) {
     return (
         <div role="row" class={`row process-row ${showNode ? 'with-node' : ''}`}>
             <div role="cell" class="cell-state">
-                <ProcessState state={process.state} />
+                <ProcessState process={process} />
                 {lost && <span class="last-known" title="Its node is down">last known</span>}
             </div>
             <div role="cell" class="cell-name">

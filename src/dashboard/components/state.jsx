@@ -1,6 +1,6 @@
 // States as colour, shape and word together.
 import { count } from '../lib/format.js';
-import { nodeStates, processStates } from '../lib/states.js';
+import { lookOfProcess, nodeStates, processStates } from '../lib/states.js';
 import { Mark } from './icons.jsx';
 
 const strange = (name) => ({ tone: 'odd', mark: 'question', word: String(name) });
@@ -9,7 +9,8 @@ function Badge({ look }) {
     return <span class={`state tone-${look.tone}`}><Mark shape={look.mark} />{look.word}</span>;
 }
 
-export const ProcessState = ({ state }) => <Badge look={processStates[state] ?? strange(state)} />;
+export const ProcessState = ({ process }) =>
+    <Badge look={lookOfProcess(process) ?? strange(process.state)} />;
 export const NodeState = ({ state }) => <Badge look={nodeStates[state] ?? strange(state)} />;
 
 const barStates = ['FATAL', 'BACKOFF', 'UNKNOWN', 'EXITED', 'STARTING', 'STOPPING', 'STOPPED',
@@ -32,7 +33,7 @@ export function CountsBar({ counts }) {
 }
 
 // The numbers that matter of a node's processes: what is wrong, then how many of how many run.
-export function Counts({ counts }) {
+export function Counts({ counts, stale }) {
     if (!counts || counts.total === 0)
         return <span class="faint">no processes</span>;
     const wrong = ['FATAL', 'BACKOFF', 'UNKNOWN', 'EXITED']
@@ -47,7 +48,10 @@ export function Counts({ counts }) {
                     <span class="hidden"> {processStates[state].word}</span>
                 </span>
             ))}
-            <span class="counts-run">{count(counts.running)}<span class="faint">/{count(counts.total)} running</span></span>
+            <span class="counts-run">
+                {stale ? <span class="faint">{count(counts.running)}/{count(counts.total)} last known</span>
+                    : <>{count(counts.running)}<span class="faint">/{count(counts.total)} running</span></>}
+            </span>
         </span>
     );
 }

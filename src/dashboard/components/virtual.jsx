@@ -14,7 +14,7 @@ export function VirtualRows({ count, height, render, keyOf }) {
         count,
         estimateSize: () => height,
         getItemKey: keyOf,
-        overscan: 12,
+        overscan: 8,
         scrollMargin: margin.current,
         getScrollElement: () => window,
         observeElementRect: observeWindowRect,
@@ -28,21 +28,31 @@ export function VirtualRows({ count, height, render, keyOf }) {
     list.current.setOptions(options);
 
     useLayoutEffect(() => list.current._didMount(), []);
+    useLayoutEffect(() => list.current._willUpdate());
+    // Where the rows begin on the page moves with what is above them. Measured when the page's size
+    // changes, not while scrolling: it makes the browser lay everything out.
     useLayoutEffect(() => {
-        list.current._willUpdate();
-        const top = box.current.getBoundingClientRect().top + window.scrollY;
-        if (Math.abs(top - margin.current) > 1) {
-            margin.current = top;
-            redraw();
-        }
-    });
+        const measure = () => {
+            const top = box.current.getBoundingClientRect().top + window.scrollY;
+            if (Math.abs(top - margin.current) > 1) {
+                margin.current = top;
+                redraw();
+            }
+        };
+        measure();
+        const observer = new ResizeObserver(() => box.current && measure());
+        observer.observe(document.body);
+        return () => observer.disconnect();
+    }, []);
     useLayoutEffect(() => list.current.measure(), [height]);
 
     return (
-        <div ref={box} role="rowgroup" class="virtual" style={{ height: list.current.getTotalSize() }}>
+        <div ref={box} role="rowgroup" class="virtual" style={{
+            height: `${list.current.getTotalSize()}px`,
+        }}>
             {list.current.getVirtualItems().map((item) => (
                 <div key={item.key} role="presentation" class="virtual-row" style={{
-                    height: item.size,
+                    height: `${item.size}px`,
                     transform: `translateY(${item.start - margin.current}px)`,
                 }}>
                     {render(item.index)}

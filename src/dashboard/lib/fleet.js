@@ -81,8 +81,8 @@ export class Fleet {
                     environment = { name: node.environment, total: 0, ...emptyTotals() });
             environment.total++;
             environment.nodes[node.state]++;
-            for (const [state, number] of Object.entries(node.counts ?? {}))
-                environment.processes[state] += number;
+            for (const state in node.counts)
+                environment.processes[state] += node.counts[state];
         }
         const worst = ({ nodes, processes }) => nodes.down + processes.fatal > 0;
         return [...byName.values()].sort((a, b) =>

@@ -8,6 +8,7 @@ export class ProcessSet {
     #keeps;
     #pending = null;
 
+    // keeps(process, known): whether it belongs here; known: whether it is here already.
     constructor(keeps = () => true) {
         this.#keeps = keeps;
     }
@@ -31,18 +32,23 @@ export class ProcessSet {
         const known = this.items.get(key);
         if (known && process.revision < known.revision)
             return false;
-        if (process.state !== 'REMOVED' && this.#keeps(process)) {
+        if (process.state !== 'REMOVED' && this.#keeps(process, Boolean(known))) {
             this.items.set(key, process);
             return true;
         }
         return this.items.delete(key);
     }
 
-    removeNode(name) {
-        let some = false;
+    // Keeps only what passes; true when something went.
+    prune(keeps) {
+        const before = this.items.size;
         for (const [key, process] of this.items)
-            if (process.node === name)
-                some = this.items.delete(key) || some;
-        return some;
+            if (!keeps(process))
+                this.items.delete(key);
+        return this.items.size < before;
+    }
+
+    removeNode(name) {
+        return this.prune((process) => process.node !== name);
     }
 }

@@ -18,6 +18,12 @@ export const nodeStates = {
     disabled: { tone: 'idle', mark: 'dash', word: 'Disabled' },
 };
 
+// Tone and shape of a process: one that ended as it should is no alarm.
+export function lookOfProcess(process) {
+    const look = processStates[process.state];
+    return look && endedWell(process) ? { ...look, tone: 'idle' } : look;
+}
+
 export const processStateNames = Object.keys(processStates).filter((name) => name !== 'REMOVED');
 export const nodeStateNames = Object.keys(nodeStates);
 export const failingStates = ['FATAL', 'BACKOFF', 'UNKNOWN', 'EXITED'];

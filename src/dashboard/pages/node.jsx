@@ -68,7 +68,8 @@ export function Node({ name }) {
                 <h1 class="breakable">{node.name}</h1>
                 <NodeState state={node.state} />
                 {node.counts?.total > 0 && (
-                    <span class="page-count">
+                    <span class={`page-count ${node.state === 'up' ? '' : 'stale'}`}>
+                        {node.state !== 'up' && 'Last known: '}
                         {node.counts.running} of {plural(node.counts.total, 'process', 'processes')} running
                         <CountsBar counts={node.counts} />
                     </span>

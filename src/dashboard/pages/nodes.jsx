@@ -36,7 +36,7 @@ function NodeRow({ node, index }) {
             <div role="cell" class="cell-why" title={node.hint ?? undefined}>
                 {node.cause && <><code class="cause">{node.cause}</code> {node.hint}</>}
             </div>
-            <div role="cell" class="cell-counts"><Counts counts={node.counts} /></div>
+            <div role="cell" class="cell-counts"><Counts counts={node.counts} stale={node.state !== 'up'} /></div>
             <div role="cell" class="cell-since" title="In this state for"><Since time={node.since} /></div>
             <div role="cell" class="cell-age" title="Age of its data"><DataAge node={node} /></div>
         </div>

@@ -3,7 +3,8 @@ import { computed } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { count, plural } from '../lib/format.js';
 import { nodePath } from '../lib/routes.js';
-import { nodeStateNames, nodeStates, processStateNames, processStates } from '../lib/states.js';
+import { endedWell, isFailing, nodeStateNames, nodeStates, processStateNames, processStates } from
+    '../lib/states.js';
 import { can } from '../session.js';
 import { environments, failing, failingState, loaded, nodes, totals } from '../store.js';
 import { DataAge, Since } from '../components/age.jsx';
@@ -14,6 +15,7 @@ import { ProblemBox } from '../components/problem.jsx';
 import { ProcessRow, ProcessTable } from '../components/processrow.jsx';
 import { CountsBar, NodeState } from '../components/state.jsx';
 
+const SHOWN_NODES = 10; // few, so that failing processes are not out of sight
 const SHOWN = 50;
 
 const down = computed(() => nodes.value.filter((node) => node.state === 'down'));
@@ -70,7 +72,7 @@ function DownNodes() {
         <section class="card" aria-labelledby="down-title">
             <h2 id="down-title">{plural(list.length, 'node')} down</h2>
             <ul class="plain down-list">
-                {list.slice(0, SHOWN).map((node) => (
+                {list.slice(0, SHOWN_NODES).map((node) => (
                     <li key={node.name} class="down-item">
                         <div class="down-what">
                             <NodeState state={node.state} />
@@ -86,7 +88,7 @@ function DownNodes() {
                     </li>
                 ))}
             </ul>
-            {list.length > SHOWN && (
+            {list.length > SHOWN_NODES && (
                 <p class="more"><Link to={pathWith('nodes', 'down')}>
                     All {count(list.length)} nodes that are down</Link></p>
             )}
@@ -102,9 +104,16 @@ function FailingProcesses() {
     if (!read || list.length === 0)
         return null;
     const more = Math.max(total, list.length) > SHOWN;
+    const urgent = list.filter((process) => isFailing(process) && !endedWell(process)).length;
+    const ended = list.filter(endedWell).length;
     return (
         <section class="card" aria-labelledby="failing-title">
-            <h2 id="failing-title">{plural(list.length, 'process needs', 'processes need')} attention</h2>
+            <h2 id="failing-title">
+                {urgent > 0
+                    ? `${plural(urgent, 'process needs', 'processes need')} attention`
+                    : `${plural(ended, 'process', 'processes')} ended with status 0`}
+                {urgent > 0 && ended > 0 && <span class="aside">{count(ended)} ended with status 0</span>}
+            </h2>
             <ProcessTable label="Failing processes" showNode>
                 {list.slice(0, SHOWN).map((process) => (
                     <ProcessRow key={`${process.node} ${process.id}`} process={process} showNode
@@ -121,7 +130,8 @@ function FailingProcesses() {
 
 function AllWell() {
     const { nodes: byNode, processes } = totals.value;
-    const well = failingState.value.loaded && failing.value.length === 0 && down.value.length === 0;
+    const well = failingState.value.loaded && down.value.length === 0 &&
+        failing.value.every(endedWell);
     if (!well || byNode.up === 0)
         return null;
     return (
@@ -177,8 +187,8 @@ export function Overview() {
             <h1 class="hidden">Fleet overview</h1>
             <Totals />
             <DownNodes />
-            <FailingProcesses />
             <AllWell />
+            <FailingProcesses />
             <Environments />
         </>
     );
