@@ -211,7 +211,7 @@ static const struct field all_fields[] = {FIELD_NODE_PATH, FIELD_FORCE};
 #define ACTION(where, what, takes, text)                                                           \
     {                                                                                              \
         .method = "POST", .path = "/api/v1/nodes/{node}/" where, .scope = ROUTE_NODE,              \
-        .permission = PROCESS_CONTROL, .handler = what, ROUTE_FIELDS(takes), .about = text         \
+        .permission = PROCESS_CONTROL, .handler = (what), ROUTE_FIELDS(takes), .about = (text)     \
     }
 
 static const struct route routes[] = {

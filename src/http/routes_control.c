@@ -197,8 +197,8 @@ static const struct field node_fields[] = {FIELD_NODE_PATH};
 
 #define CONTROL(verb, where, what, text)                                                           \
     {                                                                                              \
-        .method = verb, .path = "/api/v1/nodes/{node}/" where, .scope = ROUTE_NODE,                \
-        .permission = NODE_CONTROL, .handler = what, ROUTE_FIELDS(node_fields), .about = text      \
+        .method = (verb), .path = "/api/v1/nodes/{node}/" where, .scope = ROUTE_NODE,              \
+        .permission = NODE_CONTROL, .handler = (what), ROUTE_FIELDS(node_fields), .about = (text)  \
     }
 
 static const struct route routes[] = {

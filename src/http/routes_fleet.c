@@ -42,10 +42,11 @@ static int by_key(struct tally *a, struct tally *b)
 
 static void tallies_free(struct tally **tallies)
 {
-    struct tally *tally, *next;
-    HASH_ITER(hh, *tallies, tally, next)
-    {
-        HASH_DEL(*tallies, tally);
+    struct tally *next = *tallies;
+    HASH_CLEAR(hh, *tallies);
+    while (next != NULL) {
+        struct tally *tally = next;
+        next = tally->hh.next;
         free(tally);
     }
 }

@@ -108,17 +108,19 @@ void sockets_destroy(struct sockets **pointer)
         return;
     atomic_store(&table, NULL);
     /* What is left was queued in CivetWeb, which closed it without a word. */
-    struct peer_socket *peer, *next_peer;
-    HASH_ITER(hh, sockets->peers, peer, next_peer)
-    {
-        HASH_DELETE(hh, sockets->peers, peer);
-        HASH_DELETE(hh_fd, sockets->peers_by_fd, peer);
+    struct peer_socket *next_peer = sockets->peers;
+    HASH_CLEAR(hh_fd, sockets->peers_by_fd);
+    HASH_CLEAR(hh, sockets->peers);
+    while (next_peer != NULL) {
+        struct peer_socket *peer = next_peer;
+        next_peer = peer->hh.next;
         free(peer);
     }
-    struct address_count *count, *next_count;
-    HASH_ITER(hh, sockets->addresses, count, next_count)
-    {
-        HASH_DEL(sockets->addresses, count);
+    struct address_count *next_count = sockets->addresses;
+    HASH_CLEAR(hh, sockets->addresses);
+    while (next_count != NULL) {
+        struct address_count *count = next_count;
+        next_count = count->hh.next;
         free(count);
     }
     for (size_t i = 0; i < sockets->trusted.count; i++)
