@@ -10,7 +10,7 @@
 #include "cesid/logstream.h"
 #include "cesid/thread.h"
 
-#define LOGSTREAM_TAIL  16384             /* bytes kept for late watchers */
+#define LOGSTREAM_TAIL  ((size_t) 16384)  /* bytes kept for late watchers */
 #define LOGSTREAM_RATE  (512.0 * 1024.0)  /* bytes a second that are passed on… */
 #define LOGSTREAM_BURST (2048.0 * 1024.0) /* …after this many at once */
 #define LOGSTREAM_PIECE 65536             /* bytes in one message */
