@@ -24,6 +24,7 @@ enum operation_action {
     OPERATION_STOP,
     OPERATION_RESTART,
     OPERATION_SIGNAL,
+    OPERATION_STDIN,
     OPERATION_ACTIONS
 };
 const char *operation_action_name(enum operation_action action);
@@ -39,7 +40,7 @@ struct operation_target {
 
 struct operation_request {
     enum operation_action action;
-    const char *signal; /* "HUP"; of OPERATION_SIGNAL, else NULL */
+    const char *argument; /* the signal ("HUP"), or the text for standard input; else NULL */
     const struct operation_target *targets;
     size_t targets_count;
     int parallelism;      /* 0: operations.parallelism */

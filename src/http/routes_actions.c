@@ -1,6 +1,6 @@
 /*
- * Actions on processes: start, stop, restart, signal, stdin, and all of a node at once. Each but
- * stdin is an operation, waited for a while. CivetWeb's workers; no locks of its own.
+ * Actions on processes: start, stop, restart, signal, stdin, and all of a node at once. Each is an
+ * operation, waited for a while. CivetWeb's workers; no locks of its own.
  */
 #include <math.h>
 #include <stdio.h>
@@ -68,8 +68,9 @@ static int answer(struct request *request, struct response *response, struct ope
     return 0;
 }
 
+/* what: the signal or the text for standard input; NULL for the other actions. */
 static int one(struct request *request, struct response *response, enum operation_action action,
-               const char *signal)
+               const char *what)
 {
     char id[1100];
     struct operation *operation = NULL;
@@ -83,7 +84,7 @@ static int one(struct request *request, struct response *response, enum operatio
     if (request->view->state == NODE_UP && node_view_process(request->view, id) == NULL)
         return CESID_E_NOT_FOUND;
     struct operation_request wanted = {.action = action,
-                                       .signal = signal,
+                                       .argument = what,
                                        .targets = &target,
                                        .targets_count = 1,
                                        .force = request_boolean(request, "force"),
@@ -119,19 +120,7 @@ static int send_signal(struct request *request, struct response *response)
 
 static int send_stdin(struct request *request, struct response *response)
 {
-    char id[1100];
-    const char *data = request_text(request, "data");
-    struct supervisor_call call;
-    struct supervisor_result result;
-    full_id(request, id, sizeof(id));
-    supervisor_call_init(&call, "supervisor.sendProcessStdin", request->config,
-                         request->config->timeouts.signal);
-    xmlrpc_add_string(&call.body, id, strlen(id));
-    xmlrpc_add_string(&call.body, data, strlen(data));
-    int error = request_call(request, &call, &result);
-    supervisor_result_free(&result);
-    response_no_content(response);
-    return error;
+    return one(request, response, OPERATION_STDIN, request_text(request, "data"));
 }
 
 static int all(struct request *request, struct response *response, enum operation_action action)

@@ -17,7 +17,8 @@ struct tally {
     const char *key;
     const char *group, *name; /* of the first process that was counted */
     struct node_counts counts;
-    int nodes;
+    const char **nodes; /* names, borrowed likewise */
+    size_t nodes_count, nodes_capacity;
     int nodes_by_state[NODE_STATES];
     const void *last_node; /* counted already */
     UT_hash_handle hh;
@@ -47,6 +48,7 @@ static void tallies_free(struct tally **tallies)
     while (next != NULL) {
         struct tally *tally = next;
         next = tally->hh.next;
+        free(tally->nodes);
         free(tally);
     }
 }
@@ -56,7 +58,11 @@ static void count_node(struct tally *tally, const struct fleet_node *node)
     if (tally->last_node == node)
         return;
     tally->last_node = node;
-    tally->nodes++;
+    if (tally->nodes_count == tally->nodes_capacity) {
+        tally->nodes_capacity = tally->nodes_capacity == 0 ? 4 : tally->nodes_capacity * 2;
+        tally->nodes = mem_resize(tally->nodes, tally->nodes_capacity, sizeof(tally->nodes[0]));
+    }
+    tally->nodes[tally->nodes_count++] = node->name;
     tally->nodes_by_state[node->view->state]++;
 }
 
@@ -117,7 +123,11 @@ static int summary(struct request *request, struct response *response)
         json_put_string(page.json, "group", at->group);
         json_put_integer(page.json, "instances", at->counts.total);
         put_states(page.json, &at->counts);
-        json_put_integer(page.json, "nodes", at->nodes);
+        json_key(page.json, "nodes");
+        json_array(page.json);
+        for (size_t n = 0; n < at->nodes_count; n++)
+            json_string(page.json, at->nodes[n]);
+        json_array_end(page.json);
         json_object_end(page.json);
     }
     page_end(&page);
@@ -148,7 +158,7 @@ static int groups(struct request *request, struct response *response)
             continue;
         json_object(page.json);
         json_put_string(page.json, "name", at->key);
-        json_put_integer(page.json, "nodes", at->nodes);
+        json_put_integer(page.json, "nodes", (int64_t) at->nodes_count);
         json_key(page.json, "counts");
         node_counts_json(page.json, &at->counts);
         json_object_end(page.json);
@@ -165,7 +175,7 @@ static void put_environment(struct json *json, const struct tally *tally)
     json_put_string(json, "name", tally->key);
     json_key(json, "nodes");
     json_object(json);
-    json_put_integer(json, "total", tally->nodes);
+    json_put_integer(json, "total", (int64_t) tally->nodes_count);
     for (enum node_state state = 0; state < NODE_STATES; state++)
         json_put_integer(json, node_state_name(state), tally->nodes_by_state[state]);
     json_object_end(json);

@@ -23,10 +23,8 @@
 #define JSON_MAX          ((size_t) 60 << 20)
 
 static const char *const action_names[OPERATION_ACTIONS] = {
-    [OPERATION_START] = "start",
-    [OPERATION_STOP] = "stop",
-    [OPERATION_RESTART] = "restart",
-    [OPERATION_SIGNAL] = "signal",
+    [OPERATION_START] = "start",   [OPERATION_STOP] = "stop",   [OPERATION_RESTART] = "restart",
+    [OPERATION_SIGNAL] = "signal", [OPERATION_STDIN] = "stdin",
 };
 
 static const char *const state_names[] = {
@@ -90,7 +88,7 @@ void operation_unref(struct operation **slot)
         free(target->key);
     }
     free(operation->targets);
-    free(operation->signal);
+    free(operation->argument);
     free(operation->actor);
     free(operation->request_id);
     free(operation->environment);
@@ -155,7 +153,7 @@ static struct operation *create(struct operations *operations,
     operation->operations = operations;
     make_id(operation->id);
     operation->action = request->action;
-    operation->signal = mem_string(request->signal);
+    operation->argument = mem_string(request->argument);
     operation->actor = mem_string(request->actor);
     operation->request_id = mem_string(request->request_id);
     operation->created_at = clock_wall();
@@ -574,8 +572,8 @@ static void render(struct json *json, struct operation *operation, bool with_res
     json_object(json);
     json_put_string(json, "id", operation->id);
     json_put_string(json, "action", action_names[operation->action]);
-    if (operation->signal != NULL)
-        json_put_string(json, "signal", operation->signal);
+    if (operation->action == OPERATION_SIGNAL)
+        json_put_string(json, "signal", operation->argument);
     json_put_string(json, "actor", operation->actor);
     json_put_string(json, "state", state_names[picture.state]);
     json_put_time(json, "created_at", operation->created_at);

@@ -25,7 +25,7 @@ enum phase {
     PHASE_TURN,    /* behind another operation on the same process */
     PHASE_STOP,    /* stopProcess is under way */
     PHASE_START,   /* startProcess is under way */
-    PHASE_SIGNAL,  /* signalProcess is under way */
+    PHASE_SEND,    /* signalProcess or sendProcessStdin is under way */
     PHASE_LOOK,    /* getProcessInfo: what became of it? */
     PHASE_WATCH,   /* waits a second before it looks again */
     PHASE_REFRESH, /* the result stands; the node is read again */
@@ -63,7 +63,8 @@ struct operation {
     struct operations *operations;
     char id[OPERATION_ID_SIZE];
     enum operation_action action;
-    char *signal, *actor, *request_id;
+    char *argument; /* the signal, or the text for standard input; NULL for others */
+    char *actor, *request_id;
     char *environment;  /* of all targets; NULL when they differ */
     int64_t created_at; /* wall milliseconds */
     int parallelism;

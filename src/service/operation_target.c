@@ -143,8 +143,8 @@ static void send(struct target *target, enum phase phase, const char *method, do
     supervisor_call_init(&call, method, config, timeout);
     call.request_id = operation->request_id;
     xmlrpc_add_string(&call.body, target->process, strlen(target->process));
-    if (phase == PHASE_SIGNAL)
-        xmlrpc_add_string(&call.body, operation->signal, strlen(operation->signal));
+    if (phase == PHASE_SEND)
+        xmlrpc_add_string(&call.body, operation->argument, strlen(operation->argument));
     else if (phase != PHASE_LOOK)
         xmlrpc_add_boolean(&call.body, true); /* wait until it is so */
     operation_ref(operation);                 /* of the call */
@@ -232,7 +232,10 @@ void target_got_turn(struct target *target)
         send_stop(target);
         break;
     case OPERATION_SIGNAL:
-        send(target, PHASE_SIGNAL, "supervisor.signalProcess", seconds_left(target));
+        send(target, PHASE_SEND, "supervisor.signalProcess", seconds_left(target));
+        break;
+    case OPERATION_STDIN:
+        send(target, PHASE_SEND, "supervisor.sendProcessStdin", seconds_left(target));
         break;
     case OPERATION_ACTIONS:
         CHECK(false);
