@@ -38,7 +38,7 @@ export default async function* report(source) {
             const error = data.details.error;
             const cause = error?.cause ?? error;
             yield `not ok ${data.name} (${Math.round(data.details.duration_ms)} ms)\n` +
-                `${inspect(cause, { depth: 6 })}\n`.replace(/^/gm, '    ');
+                `${inspect(cause, { depth: 6 })}`.replace(/^/gm, '    ') + '\n';
             break;
         }
         case 'test:stdout':

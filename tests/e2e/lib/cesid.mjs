@@ -75,7 +75,7 @@ export class Cesid {
         this.child = new Child(binary, ['-c', this.file]);
         await until('cesid is ready', async () => {
             if (!this.child.running)
-                throw new Error(`it ended: ${this.child.stderr}`);
+                throw new Error(`it ended, ${JSON.stringify(this.child.done)}: ${this.log}`);
             return (await request(this.url, 'GET', '/readyz')).status === 200;
         }, 15);
         return this;
