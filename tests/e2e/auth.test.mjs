@@ -186,7 +186,7 @@ test('a session ends when its time is over, and survives a restart until then', 
     await other.start();
     await other.login();
     const claims = claimsOf(other.token);
-    assert.equal(claims.exp - claims.iat, 60);
+    assert.ok([60, 61].includes(claims.exp - claims.iat)); // whole seconds, never too early
     await other.stop();
 
     const again = new Cesid({ config: { auth: { session_ttl: 2.0 } } });

@@ -175,8 +175,8 @@ test('every wrong sort of node has its own cause, all side by side', async () =>
     await cause('strange', 'protocol', 'no_rpc_interface');
     assert.equal((await other.node('off')).state, 'disabled');
     assert.equal((await other.node('gamma')).state, 'up');
-    expectProblem(await other.post('/nodes/wrong-password/processes/x/start?force=true'), 404,
-        'not_found');
+    expectProblem(await other.post('/nodes/wrong-password/processes/x/start?force=true'), 502,
+        'node_unauthorized');
     await other.stop();
     strange.close();
     await wrong.stop();

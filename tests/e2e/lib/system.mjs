@@ -4,7 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { until, within } from './wait.mjs';
+import { after } from 'node:test';
+import { slow, until, within } from './wait.mjs';
 
 const children = new Set();
 const directories = new Set();
@@ -117,6 +118,10 @@ export async function gone(pid) {
     await until(`process ${pid} is gone`, () => !existsSync(`/proc/${pid}`));
 }
 
+// What a failed test left running would keep this process from ending.
+after(() => {
+    setTimeout(() => children.forEach((child) => child.kill()), 10_000 * slow).unref();
+});
 process.on('exit', () => {
     for (const child of children)
         killTree(child.pid);
