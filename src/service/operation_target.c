@@ -75,6 +75,11 @@ void target_finish(struct target *target, int error, const char *detail)
     lock_release(&operation->lock);
     if (!first)
         return;
+    if (error != CESID_OK)
+        log_warning("operation", "action failed", log_s("operation", operation->id),
+                    log_s("node", node_name(target->node)), log_s("process", target->process),
+                    log_s("code", error_code(error)), log_s("detail", detail),
+                    log_s("for", operation->request_id));
     target_clear_timer(target);
     if (holds_turn)
         turn_give(target);
