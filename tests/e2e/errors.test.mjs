@@ -47,7 +47,7 @@ test('R7.1 R7.2 every kind of mistake has its status and its code', async () => 
         ['POST', '/processes/summary', {}, 405, 'method_not_allowed'],
         ['GET', login, {}, 405, 'method_not_allowed'],
         ['POST', login, { body: '{', headers: json }, 400, 'invalid_json'],
-        ['POST', login, { body: '', headers: json }, 400, 'invalid_json'],
+        ['POST', login, { body: '', headers: json }, 422, 'validation_failed'],
         ['POST', login, { body: '{"username": "a", "username": "b", "password": "c"}',
             headers: json }, 400, 'invalid_json'],
         ['POST', login, { body: Buffer.from('{"username": "\xff", "password": "x"}', 'latin1'),
@@ -132,7 +132,7 @@ test('R7.1 R7.5 errors from below the dispatcher have the same shape and tell no
             'Connection: close\r\n\r\n',
         'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n' +
             'Connection: close\r\n\r\n',
-        'GET /.git/config HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+        'GET /.env HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
         'GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
         'TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
         'CONNECT x:1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',

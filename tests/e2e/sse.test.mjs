@@ -49,7 +49,7 @@ test('events stream the same messages as the WebSocket', async () => {
 });
 
 test('topics are checked before a stream begins', async () => {
-    for (const query of ['', '?topics=', '?topics=nonsense', '?topics=fleet&colour=red']) {
+    for (const query of ['?topics=', '?topics=nonsense', '?topics=fleet&colour=red']) {
         const problem = expectProblem(await cesid.api('GET', `/events${query}`),
             422, 'validation_failed');
         assert.equal(problem.errors.length, 1, query);
