@@ -67,6 +67,7 @@ struct route {
     const struct field *fields;
     size_t fields_count;
     const char *about;
+    bool any_query;    /* parameters it does not know are not its business: the page's own */
     bool quiet;        /* logged at debug level only: probes, assets */
     bool websocket;    /* no handler: ends in an upgrade */
     bool check_origin; /* with a cookie, although it is a GET */

@@ -120,6 +120,7 @@ static const struct route routes[] = {
      .scope = ROUTE_PUBLIC,
      .handler = serve,
      .about = "The dashboard",
+     .any_query = true,
      .quiet = true},
 };
 const struct route_table routes_assets = {routes, ARRAY_LENGTH(routes)};

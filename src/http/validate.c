@@ -304,6 +304,8 @@ static void query_parameter(const struct route *route, char *name, char *text,
                             struct values *values, struct problem *problem)
 {
     size_t i = field_index(route, FIELD_QUERY, name);
+    if (i == SIZE_MAX && route->any_query)
+        return;
     if (i == SIZE_MAX) {
         char shown[65];
         (void) snprintf(shown, sizeof(shown), "%.64s", name);
