@@ -86,7 +86,7 @@ test('a process that dies turns red without a touch, and is started from the pag
     const { pid } = await cesid.process('web-1', 'sleeper');
     signal(pid, 'SIGKILL');
     await shows('sleeper:sleeper', 'Exited');
-    await page.getByRole('button', { name: 'Start sleeper:sleeper on web-1' }).click();
+    await page.getByRole('button', { name: 'Start sleeper:sleeper on web-1', exact: true }).click();
     await shows('sleeper:sleeper', 'Running');
     assert.notEqual((await cesid.process('web-1', 'sleeper')).pid, pid);
 });
@@ -101,7 +101,7 @@ test('a process is restarted from the page, and the page says so', async () => {
 
 test('a failing action shows the reason', async () => {
     await page.goto(`${cesid.url}/nodes/db-1`);
-    await page.getByRole('button', { name: 'Start fatal:fatal on db-1' }).click();
+    await page.getByRole('button', { name: 'Start fatal:fatal on db-1', exact: true }).click();
     await row('fatal:fatal').getByText(/ABNORMAL_TERMINATION|abnormal|too quickly/i).first()
         .waitFor();
     complaints.length = 0; // the browser remarks on a 502
