@@ -88,7 +88,7 @@ function finished(operation, progress) {
 function problemOfResults({ state, total, failed, results = [] }) {
     if (state === 'done' && failed === 0)
         return null;
-    const first = results.find((result) => !result.ok);
+    const first = results.find((result) => result.ok === false);
     if (total <= 1 && first)
         return new Problem({ status: 1, code: first.code, title: '', detail: first.detail });
     if (state !== 'done')

@@ -6,13 +6,13 @@ import { CloseIcon, Mark } from './icons.jsx';
 import { ProblemText } from './problem.jsx';
 
 function Failures({ operation }) {
-    const failures = (operation?.results ?? []).filter((result) => !result.ok);
+    const failures = (operation?.results ?? []).filter((result) => result.ok === false);
     if (failures.length === 0 || operation.total <= 1)
         return null;
     return (
         <ul class="failures">
             {failures.map((result) => (
-                <li key={result.process}><strong>{result.process}</strong> {result.detail ?? result.code}</li>
+                <li key={result.process}><strong>{result.process}</strong> {result.detail || result.code}</li>
             ))}
         </ul>
     );
