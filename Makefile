@@ -55,7 +55,7 @@ ASSETS_OBJECT := $(BUILD)/obj/gen/assets.o
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 
-.PHONY: all check unit programs dashboard install uninstall clean distclean fuzz fuzz-targets bench compile-commands
+.PHONY: all check unit programs dashboard install uninstall clean distclean fake fuzz fuzz-targets bench compile-commands
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -125,6 +125,21 @@ $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/libcesid.a
 	$(call say,FUZZ)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(BUILD)/obj/fuzz_$*.d $(ALL_LDFLAGS) -fsanitize=fuzzer \
 	    -o $@ $< $(BUILD)/libcesid.a $(LIBS)
+
+# The fake supervisord of the tests (tests/fake): a program of its own, it shares nothing with cesid.
+FAKE := $(BUILD)/fake/fake-supervisord
+FAKE_OBJECTS := $(patsubst tests/fake/%.c,$(BUILD)/obj/fake/%.o,$(wildcard tests/fake/*.c))
+fake: $(FAKE)
+
+$(FAKE): $(FAKE_OBJECTS)
+	$(call say,LINK)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(FAKE_OBJECTS) $(shell pkg-config --libs libxml-2.0) -lm
+
+$(BUILD)/obj/fake/%.o: tests/fake/%.c
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 check: unit
 	$(Q)scripts/check-layers $(BUILD)
