@@ -149,7 +149,12 @@ struct process_view *process_view_move(const struct process_view *process,
 {
     struct process_view *view = mem_alloc(sizeof(*view));
 
-    *view = *process;
+    /* Field by field: the count of references of the other one is not ours to read. */
+    view->statecode = process->statecode;
+    view->pid = process->pid;
+    view->started_at = process->started_at;
+    view->stopped_at = process->stopped_at;
+    view->exit_status = process->exit_status;
     view->id = mem_string(process->id);
     view->group = mem_string(process->group);
     view->name = mem_string(process->name);
