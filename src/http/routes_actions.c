@@ -188,6 +188,7 @@ static const struct field signal_fields[] = {
 static const struct field stdin_fields[] = {
     FIELD_NODE_PATH,
     FIELD_PROCESS_PATH,
+    FIELD_FORCE,
     {.name = "data",
      .place = FIELD_BODY,
      .required = true,
