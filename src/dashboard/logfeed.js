@@ -145,10 +145,11 @@ export class LogFeed {
             this.#reading = null;
     }
 
-    // Somebody emptied the log itself.
+    // The log itself was emptied. The stream goes on, perhaps in the offsets of the old file: what it
+    // brings next is taken as it comes.
     cleared() {
         this.buffer.clear();
         this.buffer.restart('cleared');
-        this.#catchUp();
+        this.#touch();
     }
 }

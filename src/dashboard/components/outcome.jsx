@@ -25,7 +25,6 @@ function progress({ operation }) {
     return ` ${ended} of ${plural(operation.total, 'process', 'processes')}`;
 }
 
-// full: also the message of a failure; else it is only named, and shown in full elsewhere.
 export function Outcome({ of: key }) {
     const outcome = outcomes.value.get(key);
     if (!outcome)
@@ -44,7 +43,8 @@ export function Outcome({ of: key }) {
         return (
             <div class="outcome ok tone-good">
                 <Mark shape="disc" />
-                <span>{word.done}{progress(outcome)} in {duration(outcome.took / 1000)}</span>
+                <span>{word.done}{outcome.operation?.total > 1 &&
+                    ` ${plural(outcome.operation.total, 'process', 'processes')}`} in {duration(outcome.took / 1000)}</span>
             </div>
         );
     return (

@@ -1,9 +1,11 @@
 // One node: its facts, what is wrong with it, its processes.
-import { useEffect } from 'preact/hooks';
-import { plural } from '../lib/format.js';
+import { useEffect, useState } from 'preact/hooks';
+import { count, plural } from '../lib/format.js';
 import { keyOf } from '../lib/processset.js';
+import { query } from '../router.js';
 import { can } from '../session.js';
 import { Empty, Loading } from '../components/empty.jsx';
+import { Search } from '../components/filters.jsx';
 import { Link } from '../components/link.jsx';
 import { NodeActions, NodeFacts, NodeTrouble } from '../components/nodeparts.jsx';
 import { ProblemBox } from '../components/problem.jsx';
@@ -11,6 +13,9 @@ import { ProcessRow, ProcessTable } from '../components/processrow.jsx';
 import { CountsBar, NodeState } from '../components/state.jsx';
 import { useNode } from '../components/usenode.js';
 import { useProcesses } from '../components/useprocesses.js';
+
+const SHOWN = 200; // at first, and more with each click
+const SEARCHED = 15; // from so many on there is a search
 
 export function NoSuchNode({ name }) {
     return (
@@ -25,6 +30,7 @@ export function NoSuchNode({ name }) {
 
 function Processes({ node, state }) {
     const { items, problem, reload } = state;
+    const [most, setMost] = useState(SHOWN);
     if (problem)
         return <ProblemBox title="The processes could not be read." problem={problem} onRetry={reload} />;
     if (items === null)
@@ -37,12 +43,32 @@ function Processes({ node, state }) {
                     : <p>They are listed once the node has been reached.</p>}
             </Empty>
         );
+    const q = (query.value.get('q') ?? '').toLowerCase();
+    const found = items.filter((process) => process.id.toLowerCase().includes(q));
     return (
-        <section class="card flush" aria-label="Processes">
-            <ProcessTable label={`Processes of ${node.name}`} total={items.length + 1}>
-                {items.map((process) => <ProcessRow key={keyOf(process)} process={process} />)}
-            </ProcessTable>
-        </section>
+        <>
+            {(items.length >= SEARCHED || q) && (
+                <div class="filters" role="search">
+                    <Search label="Process or group" />
+                    {q && <span class="page-count" role="status">{count(found.length)} of {count(items.length)}</span>}
+                </div>
+            )}
+            {found.length > 0 && (
+                <section class="card flush" aria-label="Processes">
+                    <ProcessTable label={`Processes of ${node.name}`} total={found.length + 1}>
+                        {found.slice(0, most).map((process) =>
+                            <ProcessRow key={keyOf(process)} process={process} />)}
+                    </ProcessTable>
+                </section>
+            )}
+            {found.length > most && (
+                <p class="pager">
+                    <button type="button" class="button" onClick={() => setMost(most + SHOWN)}>
+                        Show more ({count(found.length - most)} left)
+                    </button>
+                </p>
+            )}
+        </>
     );
 }
 
