@@ -127,8 +127,11 @@ static void add_date(struct strbuf *out)
 static void add_head(struct strbuf *out, struct response *response, int64_t body_length)
 {
     struct request *request = response->request;
+    /* CivetWeb misspells this one. */
     strbuf_printf(out, "HTTP/1.1 %d %s\r\n", response->status,
-                  mg_get_response_code_text(request->connection, response->status));
+                  response->status == 422
+                      ? "Unprocessable Content"
+                      : mg_get_response_code_text(request->connection, response->status));
     add_date(out);
     strbuf_printf(out, "X-Request-ID: %s\r\n", request->id);
     strbuf_puts(out, "X-Content-Type-Options: nosniff\r\n"
