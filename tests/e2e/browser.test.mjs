@@ -93,7 +93,7 @@ test('a process that dies turns red without a touch, and is started from the pag
 
 test('a process is restarted from the page, and the page says so', async () => {
     const { pid } = await cesid.process('web-1', 'ticker');
-    await page.getByRole('button', { name: 'Restart ticker:ticker on web-1' }).click();
+    await page.getByRole('button', { name: 'Restart ticker:ticker on web-1', exact: true }).click();
     await row('ticker:ticker').getByText(/Restarted/).waitFor();
     await shows('ticker:ticker', 'Running');
     assert.notEqual((await cesid.process('web-1', 'ticker')).pid, pid);

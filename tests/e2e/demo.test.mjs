@@ -35,8 +35,11 @@ test('two demos run side by side, their commands work when pasted, and both clea
         assert.notEqual(urls[0], urls[1]);
         for (const { text } of both) {
             assert.ok(text.trim().split('\n').length <= 40, 'one screen');
-            const { stdout, stderr } = await paste(text);
-            assert.match(stdout, /"backup:backup"/, stderr);
+            // The failing program has to fail first.
+            const { stdout, stderr } = await until('a pasted answer', async () => {
+                const pasted = await paste(text);
+                return pasted.stdout.includes('"backup:backup"') && pasted;
+            }, 60);
             assert.match(stdout, /"action": ?"restart"/, stderr);
             assert.match(stdout, /order \d+: \d+ items/, stderr);
         }

@@ -221,6 +221,10 @@ test('the dashboard is served with a strict policy, and nothing beside it', asyn
     const page = await cesid.request('GET', '/', { token: null });
     assert.equal(page.status, 200);
     assert.match(page.headers['content-type'], /^text\/html/);
+    // Filters live in the page's address; a reload keeps them.
+    for (const path of ['/?x=1', '/processes?q=%3Cb%3E&state=FATAL', '/nodes/alpha?x'])
+        assert.equal((await cesid.request('GET', path, { token: null })).text, page.text, path);
+    expectProblem(await cesid.api('GET', '/nothing?x=1'), 404, 'not_found');
     const policy = page.headers['content-security-policy'];
     assert.match(policy, /default-src 'none'|default-src 'self'/);
     assert.doesNotMatch(policy, /unsafe-inline|unsafe-eval/);
