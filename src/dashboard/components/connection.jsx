@@ -1,7 +1,7 @@
 // How current the page is: live, or since when not, and what is being done about it.
 import { now } from '../clock.js';
 import { ago } from '../lib/format.js';
-import { contact, link, retryAt, retryNow, trouble } from '../socket.js';
+import { link, retryAt, retryNow, trouble } from '../socket.js';
 import { shownAt } from '../store.js';
 import { Mark, WarnIcon } from './icons.jsx';
 
@@ -12,14 +12,14 @@ const looks = {
     off: { tone: 'idle', mark: 'dash' },
 };
 
-function text() {
-    const silence = now.value - contact.value;
-    if (link.value === 'live')
-        return silence > 30_000 ? `Live · heard ${ago(silence)}` : 'Live';
-    if (link.value === 'off')
-        return 'Not connected';
-    const since = shownAt.value > 0 ? ` · last update ${ago(now.value - shownAt.value)}` : '';
-    return (link.value === 'connecting' ? 'Connecting' : 'Not live') + since;
+const words = { live: 'Live', connecting: 'Connecting', waiting: 'Not live', off: 'Not connected' };
+
+// While live, nothing is said of a silence that heartbeats explain.
+function since() {
+    const age = now.value - shownAt.value;
+    if (shownAt.value === 0 || link.value === 'off' || (link.value === 'live' && age < 60_000))
+        return '';
+    return ` · last update ${ago(age)}`;
 }
 
 export function Connection() {
@@ -27,7 +27,7 @@ export function Connection() {
     return (
         <span class={`connection tone-${look.tone}`}>
             <Mark shape={look.mark} />
-            <span class="connection-text">{text()}</span>
+            <span class="connection-text">{words[link.value]}<span class="connection-since">{since()}</span></span>
             <span class="hidden" role="status">
                 {link.value === 'live' ? 'Live updates are on' : 'Live updates are interrupted'}
             </span>

@@ -28,13 +28,13 @@ export function ProcessRow({ process, showNode, clear = true }) {
     const key = keyOf(process);
     const outcome = outcomes.value.get(key);
     const node = nodeNamed(process.node);
-    const lost = node?.state === 'down';
+    const lost = node && node.state !== 'up';
     const hasLog = process.stdout_log || process.stderr_log;
     return (
         <div role="row" class={`row process-row ${showNode ? 'with-node' : ''}`}>
             <div role="cell" class="cell-state">
-                <ProcessState process={process} />
-                {lost && <span class="last-known" title="Its node is down">last known</span>}
+                <ProcessState process={process} lost={lost} />
+                {lost && <span class="last-known" title={`Its node is ${node.state}`}>last known</span>}
             </div>
             <div role="cell" class="cell-name">
                 <Link to={processPath(process.node, process.id)} class="name">{process.id}</Link>

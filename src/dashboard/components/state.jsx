@@ -9,8 +9,13 @@ function Badge({ look }) {
     return <span class={`state tone-${look.tone}`}><Mark shape={look.mark} />{look.word}</span>;
 }
 
-export const ProcessState = ({ process }) =>
-    <Badge look={lookOfProcess(process) ?? strange(process.state)} />;
+
+// lost: its node is not up, so that nobody knows whether it still runs.
+export function ProcessState({ process, lost }) {
+    const look = lookOfProcess(process) ?? strange(process.state);
+    return <Badge look={lost && look.tone === 'good' ? { ...look, tone: 'idle' } : look} />;
+}
+
 export const NodeState = ({ state }) => <Badge look={nodeStates[state] ?? strange(state)} />;
 
 const barStates = ['FATAL', 'BACKOFF', 'UNKNOWN', 'EXITED', 'STARTING', 'STOPPING', 'STOPPED',
@@ -50,7 +55,7 @@ export function Counts({ counts, stale }) {
             ))}
             <span class="counts-run">
                 {stale ? <span class="faint">{count(counts.running)}/{count(counts.total)} last known</span>
-                    : <>{count(counts.running)}<span class="faint">/{count(counts.total)} running</span></>}
+                    : <>{count(counts.running)}<span class="faint">/{count(counts.total)}<span class="counts-word"> running</span></span></>}
             </span>
         </span>
     );

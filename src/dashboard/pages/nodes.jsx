@@ -51,7 +51,7 @@ function List({ shown }) {
                 <div role="columnheader">State</div>
                 <div role="columnheader">Node</div>
                 <div role="columnheader">Environment</div>
-                <div role="columnheader">Cause and what to do</div>
+                <div role="columnheader">Cause</div>
                 <div role="columnheader">Processes</div>
                 <div role="columnheader" class="cell-since">For</div>
                 <div role="columnheader" class="cell-age">Data</div>

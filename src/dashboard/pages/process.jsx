@@ -44,7 +44,7 @@ export function Process({ node: name, id }) {
             </nav>
             <div class="page-head">
                 <h1 class="breakable">{id}</h1>
-                {process && <ProcessState process={process} />}
+                {process && <ProcessState process={process} lost={node && node.state !== 'up'} />}
                 {process && (
                     <span class="page-count">
                         {processRemark(process)}{' '}
