@@ -47,6 +47,9 @@ bool access_allows(const struct access *access, enum permission permission,
 /* In at least one environment: whether a list route is worth calling at all. */
 bool access_allows_somewhere(const struct access *access, enum permission permission);
 
+/* Whether both say the same, binding for binding. */
+bool access_equal(const struct access *one, const struct access *other);
+
 /* [{"environment": "*", "permissions": ["node:read", …]}, …] */
 void access_json(struct json *json, const struct access *access);
 

@@ -39,6 +39,8 @@ int auth_check(struct auth *auth, const struct credentials *credentials,
                struct session **session) CESID_WARN_UNUSED;
 /* Whether that session still holds, without the store: for connections that live long. */
 bool auth_session_valid(struct auth *auth, const struct session *session);
+/* Likewise: the latest reading of that session's record, a reference; NULL when it ended. */
+struct session *auth_session_current(struct auth *auth, const struct session *session);
 
 /* address is the client's, for the limit of attempts. token is filled (a JWT).
  * INVALID_CREDENTIALS in the same time for unknown, disabled and wrong; LOCKED_OUT with

@@ -129,6 +129,17 @@ void access_unref(struct access **pointer)
     free(access);
 }
 
+bool access_equal(const struct access *one, const struct access *other)
+{
+    if (one->count != other->count)
+        return false;
+    for (size_t i = 0; i < one->count; i++)
+        if (one->bindings[i].permissions != other->bindings[i].permissions ||
+            strcmp(one->bindings[i].environment, other->bindings[i].environment) != 0)
+            return false;
+    return true;
+}
+
 bool access_allows(const struct access *access, enum permission permission, const char *environment)
 {
     uint32_t wanted = (uint32_t) permission;

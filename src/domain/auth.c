@@ -242,6 +242,11 @@ bool auth_session_valid(struct auth *auth, const struct session *session)
     return session_cache_holds(auth->cache, session->id, clock_wall());
 }
 
+struct session *auth_session_current(struct auth *auth, const struct session *session)
+{
+    return session_cache_peek(auth->cache, session->id, clock_wall());
+}
+
 /* ---- signing in and out ---- */
 
 static void purge_now_and_then(struct auth *auth)

@@ -128,6 +128,17 @@ enum session_lookup session_cache_get(struct session_cache *cache, const char *i
     return found;
 }
 
+struct session *session_cache_peek(struct session_cache *cache, const char *id, int64_t now_wall)
+{
+    struct session *session = NULL;
+    lock_acquire(&cache->lock);
+    struct entry *entry = find_locked(cache, id);
+    if (entry && entry->session && entry->expires_at > now_wall)
+        session = session_ref(entry->session);
+    lock_release(&cache->lock);
+    return session;
+}
+
 bool session_cache_holds(struct session_cache *cache, const char *id, int64_t now_wall)
 {
     lock_acquire(&cache->lock);

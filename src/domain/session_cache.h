@@ -32,6 +32,8 @@ void session_cache_destroy(struct session_cache **cache);
 
 enum session_lookup session_cache_get(struct session_cache *cache, const char *id,
                                       struct session **session);
+/* What is held, as a reference or NULL, without counting as a use. */
+struct session *session_cache_peek(struct session_cache *cache, const char *id, int64_t now_wall);
 bool session_cache_holds(struct session_cache *cache, const char *id, int64_t now_wall);
 
 uint64_t session_cache_ticket(struct session_cache *cache, const char *id);
