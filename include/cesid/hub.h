@@ -70,6 +70,11 @@ int hub_add_pull(struct hub *hub, struct session *session,
  * see. */
 int hub_subscribe(struct hub_client *client, const char *topic) CESID_WARN_UNUSED;
 int hub_unsubscribe(struct hub_client *client, const char *topic) CESID_WARN_UNUSED;
+/* A client that was here before: hold, subscribe, resume. Between the two a subscription brings no
+ * snapshot; resume then queues every event after that number that the subscriptions cover, or
+ * `resync` and a snapshot when the hub no longer has them all. known: the number is of this run. */
+void hub_hold(struct hub_client *client);
+void hub_resume(struct hub_client *client, bool known, uint64_t number);
 /* The next message until deadline. 0 with *event (a reference; NULL when the deadline passed) and
  * *seq; SHUTTING_DOWN or SESSION_EXPIRED when the client is to end. A message made for this client
  * alone (hello, snapshot, resync, bye, error) comes as an event too. */

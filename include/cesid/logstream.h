@@ -26,11 +26,12 @@ int logstreams_start(struct logstreams *streams) CESID_WARN_UNUSED;
 void logstreams_stop(struct logstreams *streams); /* ends every upstream */
 void logstreams_destroy(struct logstreams **streams);
 
-/* One more watcher of "log:NODE:GROUP:PROCESS:STREAM". *tail is the recent data as an event (a
- * reference, NULL when there is none yet) for that watcher alone. VALIDATION_FAILED, NOT_FOUND,
+/* One more watcher of "log:NODE:GROUP:PROCESS:STREAM". *tail is the recent data, and why no more
+ * comes, as an event (a reference, NULL when there is neither) for that watcher alone. Events of
+ * the topic up to the number *after are in it, or older than this watcher. VALIDATION_FAILED,
  * SHUTTING_DOWN. */
-int logstreams_watch(struct logstreams *streams, const char *topic,
-                     struct event **tail) CESID_WARN_UNUSED;
+int logstreams_watch(struct logstreams *streams, const char *topic, struct event **tail,
+                     uint64_t *after) CESID_WARN_UNUSED;
 void logstreams_unwatch(struct logstreams *streams, const char *topic);
 size_t logstreams_count(struct logstreams *streams);
 

@@ -2,8 +2,8 @@
  * /events and /ws: what happens, as it happens. /events is served here as Server-Sent Events on the
  * worker that took the request; /ws ends in an upgrade (websocket.c). No locks of its own.
  *
- * Nothing is kept for clients that come back: one that sends Last-Event-ID is told by `resync` that
- * it missed something, and its subscription brings the present state.
+ * A client that comes back with Last-Event-ID gets what it missed from the hub's history, or a
+ * `resync` and the present state when that does not reach back far enough.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -34,32 +34,18 @@ static int write_event(struct response *response, const struct event *event, uin
     return error;
 }
 
-/* For a client that was here before: how much it missed, where that can be told. */
-static int write_resync(struct response *response)
+/* A client that comes back says EPOCH-NUMBER, the id of the last event that it saw. */
+static bool came_back(const struct request *request, bool *known, uint64_t *number)
 {
-    const struct request *request = response->request;
     const char *last = request_header(request, "Last-Event-ID");
+    char *end, *end_of_number = NULL;
     if (last == NULL || last[0] == '\0')
-        return 0;
-    struct strbuf data;
-    struct json json;
-    char *end;
+        return false;
     int64_t epoch = strtoll(last, &end, 10);
-    uint64_t number = *end == '-' ? strtoull(end + 1, NULL, 10) : 0;
-    uint64_t now = bus_number(request->context->bus);
-    strbuf_init(&data, 100);
-    json_start(&json, &data);
-    json_object(&json);
-    if (epoch == request->serving->opened_at && number <= now)
-        json_put_integer(&json, "dropped", (int64_t) (now - number));
-    else
-        json_put_null(&json, "dropped");
-    json_object_end(&json);
-    struct event *event = event_create_private("resync", data.data, data.length);
-    int error = write_event(response, event, 0);
-    event_unref(&event);
-    strbuf_destroy(&data);
-    return error;
+    bool digits = *end == '-' && end[1] >= '0' && end[1] <= '9';
+    *number = digits ? strtoull(end + 1, &end_of_number, 10) : 0;
+    *known = digits && *end_of_number == '\0' && epoch == request->serving->opened_at;
+    return true;
 }
 
 static int pass_on(struct request *request, struct response *response, struct hub_client *client)
@@ -67,7 +53,7 @@ static int pass_on(struct request *request, struct response *response, struct hu
     static const char beat[] = ": still here\n\n";
     double interval = request->config->websocket.ping_interval;
     int64_t quiet_until = clock_after(interval);
-    int error = write_resync(response);
+    int error = 0;
     while (error == 0) {
         struct event *event = NULL;
         uint64_t seq;
@@ -113,7 +99,14 @@ static int events(struct request *request, struct response *response)
     int error = hub_add_pull(request->context->hub, request->session, &client);
     if (error != 0)
         return error;
+    bool known;
+    uint64_t number;
+    bool again = came_back(request, &known, &number);
+    if (again)
+        hub_hold(client);
     error = subscribe(request, client);
+    if (error == 0 && again)
+        hub_resume(client, known, number);
     if (error == 0) {
         response_header(response, "X-Accel-Buffering", "no");
         error = response_stream(response, "text/event-stream");

@@ -147,7 +147,8 @@ static int add(struct hub *hub, int fd, bool pull, struct session *session,
     client->hub = hub;
     client->pull = pull;
     client->session = session_ref(session);
-    client->capacity = (size_t) config->websocket.queue;
+    client->limit = (size_t) config->websocket.queue;
+    client->capacity = client->limit + QUEUE_RESERVE;
     client->ring = mem_array(client->capacity, sizeof(client->ring[0]));
     lock_init(&client->lock, LOCK_CLIENT);
     cond_init(&client->filled);
@@ -203,6 +204,7 @@ void hub_client_gone(struct hub_client **slot)
     *slot = NULL;
     lock_acquire(&client->lock);
     client->state = CLIENT_GONE;
+    sender_forget_locked(client);
     client->fd = -1; /* the sender writes under this lock only: nobody touches it from here on */
     lock_release(&client->lock);
     reaper_take(client->hub, hub_client_ref(client));
@@ -221,17 +223,20 @@ static bool broadcast_read_locked(struct hub *hub, struct event *event)
         bool filled = false;
 
         lock_acquire(&client->lock);
-        if (event->type == EVENT_LOST) {
-            if (client->fleet || client->nodes != NULL || client->operations) {
+        if (client->state != CLIENT_OPEN) {
+            filled = false;
+        } else if (event->type == EVENT_LOST) {
+            filled = client->fleet || client->nodes != NULL || client->operations;
+            if (filled) {
                 client->dropped += event->count;
                 client_want_resync_locked(client);
             }
-        } else if (client->state == CLIENT_OPEN && client_wants_locked(client, event)) {
+        } else if (client_wants_locked(client, event)) {
             client_offer_locked(client, event);
             filled = true;
-            if (client->pull)
-                cond_signal(&client->filled);
         }
+        if (filled && client->pull)
+            cond_signal(&client->filled);
         lock_release(&client->lock);
         if (filled && !client->pull)
             marked = sender_mark(hub, client) || marked;
@@ -244,12 +249,12 @@ void hub_publish(struct hub *hub, struct event *event)
     bool marked;
 
     rwlock_read(&hub->lock);
+    if (event->type != EVENT_LOG)
+        history_add(&hub->history, event);
     marked = broadcast_read_locked(hub, event);
     rwlock_release(&hub->lock);
     if (marked)
         sender_kick(hub);
-    if (__atomic_load_n(&hub->resyncs_wanted, __ATOMIC_RELAXED) > 0)
-        keeper_kick(hub);
 }
 
 void hub_sink(void *hub, struct event *event)
@@ -262,9 +267,12 @@ int hub_take(struct hub_client *client, int64_t deadline, struct event **event, 
     int error = CESID_OK;
 
     lock_acquire(&client->lock);
-    while (client->length == 0 && client->state == CLIENT_OPEN &&
-           cond_wait_until(&client->filled, &client->lock, deadline))
-        continue;
+    while (client->length == 0 && client->state == CLIENT_OPEN) {
+        if (client->resync_wanted && !client->held)
+            keeper_take(client->hub, client);
+        if (!cond_wait_until(&client->filled, &client->lock, deadline))
+            break;
+    }
     *event = client_pop_locked(client);
     if (*event != NULL)
         *seq = ++client->seq;
@@ -283,7 +291,7 @@ static void say_bye(struct hub_client *client)
 
     lock_acquire(&client->lock);
     if (client->state == CLIENT_OPEN) {
-        client_resync_taken_locked(client);
+        client->resync_wanted = false;
         if (client->length == client->capacity)
             client_clear_locked(client);
         client_push_locked(client, event_ref(bye));
@@ -351,6 +359,7 @@ void hub_destroy(struct hub **slot)
         return;
     reaper_stop(hub);
     CHECK(hub->clients == NULL);
+    history_clear(&hub->history);
     if (hub->sender.epoll >= 0)
         close(hub->sender.epoll);
     if (hub->sender.wake >= 0)

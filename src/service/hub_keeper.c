@@ -1,67 +1,109 @@
 /*
- * The keeper: one thread that looks at every client once a second and at those that lost messages
- * at once. It pings, ends what is silent, stalled, closing for too long or no longer signed in, and
- * renders the snapshot after a resync. It holds references, not the registry lock, while it looks.
+ * The keeper: one thread that looks at every client once a second, and at those that lost messages
+ * as soon as they can take new ones. It pings, ends what is silent, stalled, closing for too long
+ * or no longer signed in, follows changed rights, and renders the snapshot after a resync. It holds
+ * references, not the registry lock, while it looks.
  */
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #include "cesid/check.h"
 #include "cesid/clock.h"
-#include "cesid/json.h"
 #include "cesid/log.h"
+#include "cesid/memory.h"
 #include "hub_private.h"
 
-#define TICK 1.0 /* seconds */
+#define TICK      1.0 /* seconds; less when the heartbeat is quicker */
+#define TICK_MIN  0.02
+#define SHARE_MAX 16 /* different accesses whose snapshots are shared in one round */
 
-static struct event *resync_event(uint64_t dropped)
+/* A snapshot that every client of that access can have. */
+struct shared {
+    const struct access *access; /* held by the client that it was made for */
+    struct event *snapshot;
+};
+
+/* A client in a round of resyncs. */
+struct turn {
+    struct hub_client *client; /* reference */
+    bool wanted, fleet;
+    uint64_t dropped;
+    struct access *access; /* reference; NULL when not wanted */
+};
+
+/* From here on events queue up again, behind the snapshot that is going to be made. */
+static void begin(struct turn *turn)
 {
-    struct strbuf data;
-    struct json json;
-    struct event *event;
+    struct hub_client *client = turn->client;
 
-    strbuf_init(&data, 256);
-    json_start(&json, &data);
-    json_object(&json);
-    json_put_integer(&json, "dropped", (int64_t) dropped);
-    json_object_end(&json);
-    event = event_create_private("resync", data.data, data.length);
-    strbuf_destroy(&data);
-    return event;
+    lock_acquire(&client->lock);
+    turn->wanted = client->resync_wanted && client->state == CLIENT_OPEN && !client->held;
+    if (turn->wanted) {
+        client->resync_wanted = false;
+        turn->fleet = client->fleet;
+        turn->dropped = client->dropped;
+        turn->access = access_ref(client->session->access);
+        client->dropped = 0;
+    }
+    lock_release(&client->lock);
 }
 
-static void resync(struct hub_client *client)
+static struct event *snapshot_for(struct turn *turn, struct shared shared[SHARE_MAX])
 {
-    struct event *told, *snapshot;
-    uint64_t dropped;
-    bool wanted;
+    size_t i = 0;
+
+    if (!turn->fleet)
+        return hub_snapshot_of_topics(turn->client, turn->access);
+    while (i < SHARE_MAX && shared[i].snapshot != NULL && shared[i].access != turn->access)
+        i++;
+    if (i == SHARE_MAX)
+        return hub_snapshot_event(turn->client->hub, turn->access);
+    if (shared[i].snapshot == NULL) {
+        shared[i].access = turn->access;
+        shared[i].snapshot = hub_snapshot_event(turn->client->hub, turn->access);
+    }
+    return event_ref(shared[i].snapshot);
+}
+
+static void finish(struct turn *turn, struct shared shared[SHARE_MAX])
+{
+    struct hub_client *client = turn->client;
+    struct event *told = hub_resync_event(true, turn->dropped);
+    struct event *snapshot = snapshot_for(turn, shared);
 
     lock_acquire(&client->lock);
-    wanted = client->resync_wanted && client->state == CLIENT_OPEN;
-    /* From here on events queue up again, behind the snapshot that is being made. */
-    client_resync_taken_locked(client);
-    dropped = client->dropped;
-    client->dropped = 0;
-    lock_release(&client->lock);
-    if (!wanted)
-        return;
-
-    told = resync_event(dropped);
-    snapshot = hub_snapshot_event(client);
-    lock_acquire(&client->lock);
-    if (client->length + 2 > client->capacity) {
-        client->dropped += dropped;
-        client_want_resync_locked(client); /* filled meanwhile: next round */
-    } else if (client->state == CLIENT_OPEN && !client->resync_wanted) {
+    if (client->resync_wanted || client->length + 2 > client->capacity) {
+        /* It filled again meanwhile, and will be back. */
+        client->dropped += turn->dropped;
+        client_want_resync_locked(client);
+    } else if (client->state == CLIENT_OPEN) {
         client_push_front_locked(client, event_ref(snapshot));
         client_push_front_locked(client, event_ref(told));
-        cond_signal(&client->filled);
     }
+    cond_signal(&client->filled);
     lock_release(&client->lock);
     event_unref(&told);
     event_unref(&snapshot);
     if (!client->pull)
         sender_wake(client->hub, client);
+}
+
+/* All begin before the first snapshot is rendered, so that those of one access can share it. */
+static void resync(struct turn *turns, size_t count)
+{
+    struct shared shared[SHARE_MAX] = {0};
+
+    for (size_t i = 0; i < count; i++)
+        begin(&turns[i]);
+    for (size_t i = 0; i < count; i++)
+        if (turns[i].wanted)
+            finish(&turns[i], shared);
+    for (size_t i = 0; i < SHARE_MAX; i++)
+        event_unref(&shared[i].snapshot);
+    for (size_t i = 0; i < count; i++) {
+        access_unref(&turns[i].access);
+        hub_client_unref(&turns[i].client);
+    }
 }
 
 static double age(int64_t at)
@@ -106,9 +148,35 @@ static bool look_at_socket_locked(struct hub_client *client, const struct config
     return false;
 }
 
+/* Follows the session: false when it ended. A client whose rights changed starts anew. */
+static bool follow_session(struct hub *hub, struct hub_client *client)
+{
+    struct session *now = auth_session_current(hub->auth, client->session);
+    struct session *old = NULL;
+
+    if (now == NULL)
+        return false;
+    if (now != client->session) {
+        lock_acquire(&client->lock);
+        old = client->session;
+        client->session = now;
+        if (!access_equal(old->access, now->access)) {
+            client_want_resync_locked(client);
+            cond_signal(&client->filled);
+        }
+        lock_release(&client->lock);
+        now = NULL;
+        if (!client->pull)
+            sender_wake(hub, client);
+    }
+    session_unref(&old);
+    session_unref(&now);
+    return true;
+}
+
 static void look_at(struct hub *hub, struct hub_client *client, const struct config *config)
 {
-    bool valid = auth_session_valid(hub->auth, client->session);
+    bool valid = follow_session(hub, client);
     bool write = false;
 
     lock_acquire(&client->lock);
@@ -124,40 +192,62 @@ static void look_at(struct hub *hub, struct hub_client *client, const struct con
         sender_wake(hub, client);
 }
 
+/* Looks at everybody; returns when to look again. */
+static int64_t tick(struct hub *hub)
+{
+    struct config *config = config_get(hub->config);
+    double pause = config->websocket.ping_interval < config->websocket.idle_timeout
+                       ? config->websocket.ping_interval / 4
+                       : config->websocket.idle_timeout / 4;
+    struct hub_client **clients;
+    size_t count = hub_all(hub, &clients);
+
+    for (size_t i = 0; i < count; i++) {
+        look_at(hub, clients[i], config);
+        hub_client_unref(&clients[i]);
+    }
+    free(clients);
+    config_unref(&config);
+    return clock_after(pause > TICK ? TICK : pause < TICK_MIN ? TICK_MIN : pause);
+}
+
+static struct turn *take_ready_locked(struct keeper *keeper, size_t *count)
+{
+    struct turn *turns = mem_array(keeper->ready_count + 1, sizeof(turns[0]));
+
+    *count = 0;
+    for (struct hub_client *client = keeper->ready; client != NULL; client = client->next_ready) {
+        client->ready = false;
+        turns[(*count)++].client = client;
+    }
+    keeper->ready = NULL;
+    keeper->ready_count = 0;
+    return turns;
+}
+
 static void run(void *argument)
 {
     struct hub *hub = argument;
     struct keeper *keeper = &hub->keeper;
-    int64_t next_tick = clock_after(TICK);
+    int64_t next_tick = clock_after(TICK_MIN);
     bool stopping = false;
 
     while (!stopping) {
-        struct hub_client **clients;
-        struct config *config;
+        struct turn *turns;
         size_t count;
-        bool tick;
 
         lock_acquire(&keeper->lock);
-        while (!keeper->stopping && !keeper->resync_wanted &&
+        while (!keeper->stopping && keeper->ready == NULL &&
                cond_wait_until(&keeper->wanted, &keeper->lock, next_tick))
             continue;
-        keeper->resync_wanted = false;
+        turns = take_ready_locked(keeper, &count);
         stopping = keeper->stopping;
         lock_release(&keeper->lock);
 
-        tick = clock_now() >= next_tick;
-        if (tick)
-            next_tick = clock_after(TICK);
-        config = config_get(hub->config);
-        count = hub_all(hub, &clients);
-        for (size_t i = 0; i < count; i++) {
-            if (tick)
-                look_at(hub, clients[i], config);
-            resync(clients[i]);
-            hub_client_unref(&clients[i]);
-        }
-        free(clients);
-        config_unref(&config);
+        resync(turns, count);
+        free(turns);
+        if (clock_now() >= next_tick)
+            next_tick = tick(hub);
     }
 }
 
@@ -166,12 +256,19 @@ int keeper_start(struct hub *hub)
     return thread_start(&hub->keeper.thread, "hub", "hub-keeper", run, hub);
 }
 
-void keeper_kick(struct hub *hub)
+void keeper_take(struct hub *hub, struct hub_client *client)
 {
-    lock_acquire(&hub->keeper.lock);
-    hub->keeper.resync_wanted = true;
-    cond_signal(&hub->keeper.wanted);
-    lock_release(&hub->keeper.lock);
+    struct keeper *keeper = &hub->keeper;
+
+    lock_acquire(&keeper->lock);
+    if (!client->ready && !keeper->stopping) {
+        client->ready = true;
+        client->next_ready = keeper->ready;
+        keeper->ready = hub_client_ref(client);
+        keeper->ready_count++;
+        cond_broadcast(&keeper->wanted);
+    }
+    lock_release(&keeper->lock);
 }
 
 void keeper_stop(struct hub *hub)

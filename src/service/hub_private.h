@@ -11,10 +11,13 @@
 #include "cesid/logstream.h"
 #include "cesid/thread.h"
 
-#define CONTROL_MAX    512     /* bytes of control frames that may wait */
-#define LINGER         2.0     /* seconds that a close frame may wait for the peer's */
-#define FRAME_HEAD_MAX 64      /* WebSocket header and {"seq":N, */
-#define LOG_BYTES_MAX  4194304 /* of log data in one client's queue */
+#define CONTROL_MAX    512      /* bytes of control frames that may wait */
+#define LINGER         2.0      /* seconds that a close frame may wait for the peer's */
+#define FRAME_HEAD_MAX 64       /* WebSocket header and {"seq":N, */
+#define OWN_BYTES_MAX  4194304  /* of logs and of what was made for it, in one client's queue */
+#define QUEUE_RESERVE  4        /* places beside websocket.queue: hello, resync, snapshot, bye */
+#define HISTORY_MAX    4096     /* events kept for clients that come back… */
+#define HISTORY_BYTES  16777216 /* …and their bytes */
 
 /* A log that a client watches. Live data that comes before the tail was queued waits here. */
 struct log_topic {
@@ -56,8 +59,8 @@ struct hub_client {
     struct hub *hub;
     uint64_t id;
     bool pull;
-    struct session *session; /* reference */
-    size_t capacity;         /* of the queue */
+    size_t limit;    /* websocket.queue: where a broadcast overflows */
+    size_t capacity; /* of the ring: limit and QUEUE_RESERVE */
 
     /* guarded by the hub's lock */
     UT_hash_handle hh;
@@ -65,14 +68,16 @@ struct hub_client {
     struct lock lock;
     struct cond filled; /* of pull clients */
     /* guarded by lock */
-    int fd; /* -1 for pull clients and after CLIENT_GONE */
+    struct session *session; /* reference; replaced by the keeper alone */
+    int fd;                  /* -1 for pull clients and after CLIENT_GONE */
     enum client_state state;
     struct event **ring;
     size_t head, length;
-    size_t log_bytes; /* of log events in the ring */
+    size_t own_bytes; /* of log and private events in the ring */
     uint64_t seq;     /* given last */
     uint64_t dropped; /* since the last resync */
     bool resync_wanted;
+    bool held; /* comes back: what the bus brings waits in the history until hub_resume */
     bool fleet, operations;
     struct node_topic *nodes;
     struct log_topic *logs;
@@ -89,6 +94,10 @@ struct hub_client {
     /* guarded by the sender's lock */
     bool dirty;
     struct hub_client *next_dirty;
+
+    /* guarded by the keeper's lock */
+    bool ready;
+    struct hub_client *next_ready;
 
     /* guarded by the reaper's lock */
     struct hub_client *next_dead;
@@ -128,8 +137,19 @@ struct keeper {
     struct lock lock; /* of rank LOCK_REAPER */
     struct cond wanted;
     /* guarded by lock */
-    bool resync_wanted;
+    struct hub_client *ready; /* lost messages and can take a snapshot now; references */
+    size_t ready_count;
     bool stopping;
+};
+
+/* The latest events of the bus, for clients that come back. Written by the bus thread under the
+ * hub's read lock, read under its write lock. */
+struct history {
+    struct event *ring[HISTORY_MAX];
+    size_t head, length;
+    size_t bytes;
+    uint64_t from; /* every event after this number is in the ring… */
+    uint64_t last; /* …up to this one; atomic */
 };
 
 struct hub {
@@ -148,10 +168,10 @@ struct hub {
     uint64_t last_id;
     size_t sockets;
     bool stopping;
+    struct history history;
 
     /* atomic */
     uint64_t dropped_total;
-    uint64_t resyncs_wanted; /* clients that wait for the keeper */
 };
 
 /* hub.c */
@@ -168,15 +188,16 @@ struct event *client_pop_locked(struct hub_client *client); /* gives its referen
 void client_clear_locked(struct hub_client *client);
 /* Pushes, or drops everything and asks for a resync. Takes a reference of its own. */
 void client_offer_locked(struct hub_client *client, struct event *event);
-/* Asks the keeper for resync and snapshot. */
+/* Drops the queue. Resync and snapshot are made when the client has taken what is under way: one
+ * that does not read costs no snapshots. */
 void client_want_resync_locked(struct hub_client *client);
-void client_resync_taken_locked(struct hub_client *client); /* forgets the wish */
 
 /* hub_topics.c */
 bool client_wants_locked(struct hub_client *client, const struct event *event);
 /* The topic of a log event that client watches, or NULL. */
 struct log_topic *client_log_topic_locked(struct hub_client *client, const char *name);
-void client_drop_topics(struct hub_client *client); /* no lock held */
+void client_drop_topics(struct hub_client *client);      /* no lock held */
+struct access *client_access(struct hub_client *client); /* a reference; no lock held */
 bool topic_parse_log(const char *topic, char *node, size_t node_size);
 
 /* hub_send.c */
@@ -187,6 +208,7 @@ void sender_wake(struct hub *hub, struct hub_client *client); /* it has somethin
 bool sender_mark(struct hub *hub, struct hub_client *client);
 void sender_kick(struct hub *hub);
 void client_write_locked(struct hub_client *client);
+void sender_forget_locked(struct hub_client *client); /* its socket is about to go */
 void client_control_locked(struct hub_client *client, int opcode, const char *data, size_t length);
 /* Starts the closing handshake. draining: after what is queued. */
 void client_close_locked(struct hub_client *client, uint16_t code, bool draining);
@@ -194,15 +216,22 @@ void client_close_locked(struct hub_client *client, uint16_t code, bool draining
 /* hub_keeper.c */
 int keeper_start(struct hub *hub);
 void keeper_stop(struct hub *hub);
-void keeper_kick(struct hub *hub);
+/* The client wants a resync and has nothing else to take. */
+void keeper_take(struct hub *hub, struct hub_client *client);
 
 /* reaper.c */
 int reaper_start(struct hub *hub);
 void reaper_stop(struct hub *hub);                            /* frees what is left on its list */
 void reaper_take(struct hub *hub, struct hub_client *client); /* takes over the hub's reference */
 
-/* hub_snapshot.c: events for one client alone */
-struct event *hub_snapshot_event(struct hub_client *client);
+/* hub_history.c */
+void history_add(struct history *history, struct event *event);
+void history_clear(struct history *history);
+
+/* hub_snapshot.c: what is made for one client, or for all of the same access */
+struct event *hub_snapshot_event(struct hub *hub, const struct access *access);
+struct event *hub_snapshot_of_topics(struct hub_client *client, const struct access *access);
+struct event *hub_resync_event(bool known, uint64_t dropped);
 struct event *hub_error_event(int error, const char *detail);
 
 #endif

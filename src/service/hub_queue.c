@@ -1,16 +1,19 @@
 /*
  * One client's queue: a ring of references to shared messages, of fixed size. What does not fit
  * drops the whole queue and asks for a resync, so that what the client shows becomes true again.
- * Log data has a byte bound besides and is the first to be left out. Caller holds the client's
- * lock.
+ * Logs and what was made for this client alone have a byte bound besides, and logs are the first to
+ * be left out. Caller holds the client's lock.
  */
 #include "cesid/check.h"
 #include "cesid/clock.h"
 #include "hub_private.h"
 
-static size_t log_size(const struct event *event)
+/* Of what other clients do not hold as well. */
+static size_t own_size(const struct event *event)
 {
-    return event->type == EVENT_LOG ? event->body_length + event->raw_length : 0;
+    bool own = event->type == EVENT_LOG || event->type == EVENT_PRIVATE;
+
+    return own ? event->body_length + event->raw_length : 0;
 }
 
 void client_push_locked(struct hub_client *client, struct event *event)
@@ -21,7 +24,7 @@ void client_push_locked(struct hub_client *client, struct event *event)
         client->progress_at = clock_now();
     client->ring[(client->head + client->length) % client->capacity] = event;
     client->length++;
-    client->log_bytes += log_size(event);
+    client->own_bytes += own_size(event);
 }
 
 void client_push_front_locked(struct hub_client *client, struct event *event)
@@ -31,7 +34,7 @@ void client_push_front_locked(struct hub_client *client, struct event *event)
     client->head = (client->head + client->capacity - 1) % client->capacity;
     client->ring[client->head] = event;
     client->length++;
-    client->log_bytes += log_size(event);
+    client->own_bytes += own_size(event);
 }
 
 struct event *client_pop_locked(struct hub_client *client)
@@ -44,7 +47,7 @@ struct event *client_pop_locked(struct hub_client *client)
     event = client->ring[client->head];
     client->head = (client->head + 1) % client->capacity;
     client->length--;
-    client->log_bytes -= log_size(event);
+    client->own_bytes -= own_size(event);
     return event;
 }
 
@@ -59,36 +62,29 @@ void client_clear_locked(struct hub_client *client)
 void client_want_resync_locked(struct hub_client *client)
 {
     lock_assert_held(&client->lock);
+    if (client->state != CLIENT_OPEN)
+        return;
     client->dropped += client->length;
     __atomic_add_fetch(&client->hub->dropped_total, client->length, __ATOMIC_RELAXED);
     client_clear_locked(client);
-    if (!client->resync_wanted)
-        __atomic_add_fetch(&client->hub->resyncs_wanted, 1, __ATOMIC_RELAXED);
     client->resync_wanted = true;
-}
-
-void client_resync_taken_locked(struct hub_client *client)
-{
-    lock_assert_held(&client->lock);
-    if (client->resync_wanted)
-        __atomic_sub_fetch(&client->hub->resyncs_wanted, 1, __ATOMIC_RELAXED);
-    client->resync_wanted = false;
 }
 
 void client_offer_locked(struct hub_client *client, struct event *event)
 {
     lock_assert_held(&client->lock);
-    if (client->state != CLIENT_OPEN || client->resync_wanted)
+    if (client->state != CLIENT_OPEN)
         return;
-    if (event->type == EVENT_LOG && client->length > 0 &&
-        (client->log_bytes + log_size(event) > LOG_BYTES_MAX ||
-         client->length > client->capacity / 2)) {
+    if (event->type == EVENT_LOG && (client->resync_wanted || client->own_bytes > OWN_BYTES_MAX ||
+                                     client->length > client->limit / 2)) {
         /* The reader sees the gap by the offsets. */
         __atomic_add_fetch(&client->hub->dropped_total, 1, __ATOMIC_RELAXED);
         return;
     }
-    if (client->length == client->capacity) {
+    if (client->resync_wanted || client->length >= client->limit ||
+        (event->type == EVENT_PRIVATE && client->own_bytes > OWN_BYTES_MAX)) {
         client->dropped++;
+        __atomic_add_fetch(&client->hub->dropped_total, 1, __ATOMIC_RELAXED);
         client_want_resync_locked(client);
         return;
     }

@@ -157,18 +157,20 @@ static bool data_frame(struct hub_client *client, int opcode, bool final, const 
     return stay;
 }
 
-/* RFC 6455, 7.4: codes that may be on the wire. */
-static bool valid_close(const char *data, size_t length)
+/* RFC 6455, 7.4: codes that may be on the wire. What to answer. */
+static enum hub_close close_answer(const char *data, size_t length)
 {
     unsigned code;
 
     if (length == 0)
-        return true;
-    if (length == 1 || !text_is_utf8(data + 2, length - 2))
-        return false;
+        return HUB_CLOSE_NORMAL;
+    if (length == 1 || length > 125)
+        return HUB_CLOSE_PROTOCOL;
     code = (unsigned) (unsigned char) data[0] << 8 | (unsigned char) data[1];
-    return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) ||
-           (code >= 3000 && code <= 4999);
+    if (code < 1000 || code == 1004 || code == 1005 || code == 1006 ||
+        (code > 1014 && code < 3000) || code > 4999)
+        return HUB_CLOSE_PROTOCOL;
+    return text_is_utf8(data + 2, length - 2) ? HUB_CLOSE_NORMAL : HUB_CLOSE_INVALID_DATA;
 }
 
 void hub_client_close(struct hub_client *client, enum hub_close code)
@@ -180,9 +182,9 @@ void hub_client_close(struct hub_client *client, enum hub_close code)
 }
 
 /* The peer closes: answer at once, from here, because the worker leaves right afterwards. */
-static bool peer_closes(struct hub_client *client, const char *data, size_t length)
+static bool peer_closes(struct hub_client *client, bool final, const char *data, size_t length)
 {
-    hub_client_close(client, valid_close(data, length) ? HUB_CLOSE_NORMAL : HUB_CLOSE_PROTOCOL);
+    hub_client_close(client, final ? close_answer(data, length) : HUB_CLOSE_PROTOCOL);
     return false;
 }
 
@@ -198,19 +200,19 @@ bool hub_client_received(struct hub_client *client, int first_byte, const char *
     lock_release(&client->lock);
 
     if (opcode == CLOSE)
-        return peer_closes(client, data, length);
+        return peer_closes(client, final, data, length);
     if (!open)
         return true; /* closing: what else it says does not count */
     if ((first_byte & 0x70) != 0 || opcode > PONG || (opcode > BINARY && opcode < CLOSE))
         return end(client, HUB_CLOSE_PROTOCOL);
-    if (opcode == PONG)
-        return final && length <= 125 ? true : end(client, HUB_CLOSE_PROTOCOL);
+    if (opcode >= CLOSE && (!final || length > 125))
+        return end(client, HUB_CLOSE_PROTOCOL);
     if (!within_rate(client))
         return end(client, HUB_CLOSE_POLICY);
+    if (opcode == PONG)
+        return true;
     if (opcode != PING)
         return data_frame(client, opcode, final, data, length);
-    if (!final || length > 125)
-        return end(client, HUB_CLOSE_PROTOCOL);
     lock_acquire(&client->lock);
     client_control_locked(client, PONG, data, length);
     lock_release(&client->lock);

@@ -186,13 +186,27 @@ void client_write_locked(struct hub_client *client)
             return;
         }
         if (written < 0) {
-            shutdown(client->fd, SHUT_RDWR); /* broken: the worker sees it and leaves */
+            /* Broken: the worker sees it and leaves. Nobody queues for it any more. */
+            shutdown(client->fd, SHUT_RDWR);
+            client->state = CLIENT_CLOSED;
+            client->out.active = false;
+            event_unref(&client->out.event);
             client_clear_locked(client);
             return;
         }
         client->out.sent += (size_t) written;
         client->progress_at = clock_now();
     }
+    if (client->resync_wanted && client->state == CLIENT_OPEN)
+        keeper_take(client->hub, client);
+}
+
+void sender_forget_locked(struct hub_client *client)
+{
+    lock_assert_held(&client->lock);
+    if (client->waiting_writable && client->fd >= 0)
+        (void) epoll_ctl(client->hub->sender.epoll, EPOLL_CTL_DEL, client->fd, NULL);
+    client->waiting_writable = false;
 }
 
 bool sender_mark(struct hub *hub, struct hub_client *client)

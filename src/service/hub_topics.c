@@ -39,6 +39,8 @@ bool client_wants_locked(struct hub_client *client, const struct event *event)
     struct log_topic *log;
 
     lock_assert_held(&client->lock);
+    if (client->held && event->type != EVENT_LOG)
+        return false;
     switch (event->type) {
     case EVENT_NODE:
     case EVENT_NODE_REMOVED:
@@ -94,22 +96,43 @@ bool topic_parse_log(const char *topic, char *name, size_t size)
     return memchr(rest + 1, ':', (size_t) (end - rest - 1)) != NULL;
 }
 
+struct access *client_access(struct hub_client *client)
+{
+    struct access *access;
+
+    lock_acquire(&client->lock);
+    access = access_ref(client->session->access);
+    lock_release(&client->lock);
+    return access;
+}
+
+static bool allowed_somewhere(struct hub_client *client, enum permission permission)
+{
+    struct access *access = client_access(client);
+    bool allowed = access_allows_somewhere(access, permission);
+
+    access_unref(&access);
+    return allowed;
+}
+
 /* Whether the node is there and the session may do that on it. */
 static int check_node(struct hub_client *client, const char *name, enum permission permission)
 {
     struct node *node = registry_find(client->hub->registry, name);
     struct node_settings *settings;
-    const struct access *access = client->session->access;
+    struct access *access;
     int error = CESID_OK;
 
     if (node == NULL)
         return CESID_E_NOT_FOUND;
+    access = client_access(client);
     settings = node_settings(node);
     if (!access_allows(access, NODE_READ, settings->config.environment))
         error = CESID_E_NOT_FOUND;
     else if (!access_allows(access, permission, settings->config.environment))
         error = CESID_E_FORBIDDEN;
     node_settings_unref(&settings);
+    access_unref(&access);
     node_unref(&node);
     return error;
 }
@@ -149,13 +172,12 @@ static int subscribe_node(struct hub_client *client, const char *name)
 }
 
 /* The tail first, then what came meanwhile and is not in it. */
-static void prime_locked(struct hub_client *client, struct log_topic *topic,
-                         const struct event *tail)
+static void prime_locked(struct hub_client *client, struct log_topic *topic, uint64_t after)
 {
     topic->primed = true;
-    topic->after = tail == NULL ? 0 : tail->number;
+    topic->after = after;
     for (size_t i = 0; i < topic->pending_count; i++) {
-        if (topic->pending[i]->number > topic->after)
+        if (topic->pending[i]->number > after)
             client_offer_locked(client, topic->pending[i]);
         event_unref(&topic->pending[i]);
     }
@@ -168,6 +190,7 @@ static int subscribe_log(struct hub_client *client, const char *name, const char
 {
     struct log_topic *topic;
     struct event *tail = NULL;
+    uint64_t after = 0;
     int error = check_node(client, node, LOG_READ);
 
     if (error != CESID_OK)
@@ -186,7 +209,7 @@ static int subscribe_log(struct hub_client *client, const char *name, const char
     HASH_ADD_KEYPTR(hh, client->logs, topic->name, strlen(topic->name), topic);
     lock_release(&client->lock);
 
-    error = logstreams_watch(client->hub->streams, name, &tail);
+    error = logstreams_watch(client->hub->streams, name, &tail, &after);
 
     lock_acquire(&client->lock);
     if (error != CESID_OK) {
@@ -195,7 +218,7 @@ static int subscribe_log(struct hub_client *client, const char *name, const char
     } else {
         if (tail != NULL)
             client_offer_locked(client, tail);
-        prime_locked(client, topic, tail);
+        prime_locked(client, topic, after);
     }
     lock_release(&client->lock);
     event_unref(&tail);
@@ -206,15 +229,22 @@ static int subscribe_log(struct hub_client *client, const char *name, const char
 
 static int subscribe_fleet(struct hub_client *client)
 {
+    struct access *access;
     struct event *snapshot;
+    bool held;
 
-    if (!access_allows_somewhere(client->session->access, NODE_READ))
+    if (!allowed_somewhere(client, NODE_READ))
         return CESID_E_FORBIDDEN;
     lock_acquire(&client->lock);
     client->fleet = true;
+    held = client->held;
     lock_release(&client->lock);
+    if (held)
+        return CESID_OK;
     /* After the flag: an event between the two is in the snapshot, or behind it, never lost. */
-    snapshot = hub_snapshot_event(client);
+    access = client_access(client);
+    snapshot = hub_snapshot_event(client->hub, access);
+    access_unref(&access);
     lock_acquire(&client->lock);
     client_offer_locked(client, snapshot);
     lock_release(&client->lock);
@@ -231,7 +261,7 @@ int hub_subscribe(struct hub_client *client, const char *topic)
     if (strcmp(topic, "fleet") == 0)
         return subscribe_fleet(client);
     if (strcmp(topic, "operations") == 0) {
-        if (!access_allows_somewhere(client->session->access, PROCESS_READ))
+        if (!allowed_somewhere(client, PROCESS_READ))
             return CESID_E_FORBIDDEN;
         lock_acquire(&client->lock);
         client->operations = true;

@@ -101,7 +101,8 @@ static struct logstream *stream_create(struct logstreams *streams, const char *t
     return stream;
 }
 
-int logstreams_watch(struct logstreams *streams, const char *topic, struct event **tail)
+int logstreams_watch(struct logstreams *streams, const char *topic, struct event **tail,
+                     uint64_t *after)
 {
     struct logstream *fresh = stream_create(streams, topic);
     struct logstream *stream;
@@ -122,12 +123,14 @@ int logstreams_watch(struct logstreams *streams, const char *topic, struct event
         fresh = NULL;
         stream->references = 1; /* of the table */
         stream->retry_at = clock_now();
+        stream->number = (uint64_t) ++streams->opened << 32;
         HASH_ADD_KEYPTR(hh, streams->by_topic, stream->topic, strlen(stream->topic), stream);
         cond_signal(&streams->due);
-    } else if (stream->tail.length > 0) {
+    } else if (stream->tail.length > 0 || stream->told != CESID_OK) {
         logstream_tail_locked(stream, &piece);
     }
     if (error == CESID_OK) {
+        *after = stream->number;
         stream->watchers++;
         stream->references++; /* until the tail is rendered */
     }

@@ -69,6 +69,9 @@ void logstream_tail_locked(struct logstream *stream, struct logstream_piece *pie
     piece->data = mem_bytes(stream->tail.data, stream->tail.length);
     piece->length = stream->tail.length;
     piece->offset = stream->tail_offset;
+    if (stream->tail.length == 0 && stream->next_offset > 0)
+        piece->offset = stream->next_offset;
+    piece->error = stream->told;
     piece->number = stream->number;
     piece->environment = mem_string(stream->environment);
 }

@@ -30,7 +30,7 @@ struct logstream {
     double retry_delay;
     int told;            /* the error that watchers were told last; 0: none */
     char *environment;   /* of the node when the upstream was opened */
-    uint64_t number;     /* of the last piece */
+    uint64_t number;     /* of the last piece; a later stream of the topic begins higher */
     int64_t next_offset; /* where the next byte belongs in the log; -1: not known yet */
     int64_t discard;     /* bytes at the start of an upstream that were passed on before */
     bool at_line_start;  /* false: the first piece begins inside a line, which is dropped */
@@ -55,6 +55,7 @@ struct logstreams {
     struct cond due;
     /* guarded by lock */
     struct logstream *by_topic;
+    uint32_t opened; /* streams so far */
     bool stopping;
 };
 

@@ -8,17 +8,17 @@
 
 static void bury(struct hub *hub, struct hub_client *client)
 {
+    client_drop_topics(client);
+    lock_acquire(&client->lock);
+    client->resync_wanted = false;
+    client_clear_locked(client);
+    lock_release(&client->lock);
+
+    /* Last, so that a client that is no longer counted holds nothing any more. */
     rwlock_write(&hub->lock);
     HASH_DEL(hub->clients, client);
     hub->sockets -= !client->pull;
     rwlock_release(&hub->lock);
-
-    client_drop_topics(client);
-    lock_acquire(&client->lock);
-    client_resync_taken_locked(client);
-    client_clear_locked(client);
-    lock_release(&client->lock);
-
     hub_client_unref(&client);
 }
 
