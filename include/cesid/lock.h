@@ -39,6 +39,7 @@ enum lock_rank {
     LOCK_BUS,        /* the event bus and other plain queues */
     LOCK_THREADS,    /* table of running threads */
     LOCK_LOG,        /* the log's output */
+    LOCK_METRICS,    /* series of metrics, as they come */
     LOCK_RANKS
 };
 
@@ -56,10 +57,13 @@ struct cond {
     pthread_cond_t cond;
 };
 
-/* One rank's contended waits so far: how many, and the sum of nanoseconds. */
+/* One rank's contended waits so far: how many, the sum of nanoseconds, and how many took at most
+ * 10 us, 100 us, 1 ms, 10 ms, 100 ms, 1 s, and longer. */
+#define LOCK_WAIT_BUCKETS 7
 struct lock_waits {
     uint64_t count;
     uint64_t nanoseconds;
+    uint64_t buckets[LOCK_WAIT_BUCKETS];
 };
 
 void lock_init(struct lock *lock, enum lock_rank rank);

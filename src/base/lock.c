@@ -33,6 +33,7 @@ static const char *const rank_names[LOCK_RANKS] = {
     [LOCK_BUS] = "bus",
     [LOCK_THREADS] = "threads",
     [LOCK_LOG] = "log",
+    [LOCK_METRICS] = "metrics",
 };
 
 static struct lock_waits waits[LOCK_RANKS]; /* atomic */
@@ -133,7 +134,11 @@ void lock_assert_none_held(void)
 static void count_wait(enum lock_rank rank, int64_t since)
 {
     int64_t waited = clock_now() - since;
+    size_t bucket = 0;
 
+    for (int64_t bound = 10000; bucket < LOCK_WAIT_BUCKETS - 1 && waited > bound; bound *= 10)
+        bucket++;
+    __atomic_add_fetch(&waits[rank].buckets[bucket], 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(&waits[rank].count, 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(&waits[rank].nanoseconds, waited > 0 ? (uint64_t) waited : 0,
                        __ATOMIC_RELAXED);
@@ -314,5 +319,7 @@ struct lock_waits lock_contention(enum lock_rank rank)
     CHECK(rank >= 0 && rank < LOCK_RANKS);
     result.count = __atomic_load_n(&waits[rank].count, __ATOMIC_RELAXED);
     result.nanoseconds = __atomic_load_n(&waits[rank].nanoseconds, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < LOCK_WAIT_BUCKETS; i++)
+        result.buckets[i] = __atomic_load_n(&waits[rank].buckets[i], __ATOMIC_RELAXED);
     return result;
 }
