@@ -99,6 +99,7 @@ bool node_breaker_allow(struct node *node);
 /* error as of a call: connection failures, timeouts, protocol errors and 401 count against the
  * node, cancellation says nothing, everything else (supervisord's faults too) is a sign of life. */
 void node_breaker_report(struct node *node, int error, const struct breaker_settings *settings);
+enum breaker_state node_breaker_state(struct node *node);
 double node_breaker_retry_after(struct node *node); /* seconds; 0 unless open */
 
 /* Applying what a poll found; refresh is the only caller, one poll of a node at a time. */

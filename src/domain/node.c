@@ -11,6 +11,7 @@
 #include "cesid/clock.h"
 #include "cesid/error.h"
 #include "cesid/memory.h"
+#include "cesid/metrics.h"
 #include "node_private.h"
 
 static const char *const state_names[NODE_STATES] = {
@@ -187,12 +188,22 @@ bool node_swap(struct node *node, const struct node_view *base, struct node_view
     return true;
 }
 
+static void count_transition_locked(struct node *node, bool changed)
+{
+    lock_assert_held(&node->lock);
+    if (changed)
+        metrics_count(METRIC_BREAKER_TRANSITIONS, breaker_state_name(node->breaker.state));
+}
+
 bool node_breaker_allow(struct node *node)
 {
+    enum breaker_state before;
     bool allowed;
 
     lock_acquire(&node->lock);
+    before = node->breaker.state;
     allowed = breaker_allow(&node->breaker, clock_now());
+    count_transition_locked(node, node->breaker.state != before);
     lock_release(&node->lock);
     return allowed;
 }
@@ -210,14 +221,27 @@ void node_breaker_report(struct node *node, int error, const struct breaker_sett
     /* Jitter needs to differ between nodes, not to be unguessable. */
     double jitter = (double) ((uint64_t) now * UINT64_C(0x9E3779B97F4A7C15) >> 40) / 16777216.0;
 
+    bool changed = false;
+
     lock_acquire(&node->lock);
     if (is_connection_failure(error))
-        breaker_failure(&node->breaker, settings, now, jitter);
+        changed = breaker_failure(&node->breaker, settings, now, jitter);
     else if (error == CESID_E_CANCELLED || error == CESID_E_SHUTTING_DOWN)
         breaker_abandon(&node->breaker);
     else
-        breaker_success(&node->breaker);
+        changed = breaker_success(&node->breaker);
+    count_transition_locked(node, changed);
     lock_release(&node->lock);
+}
+
+enum breaker_state node_breaker_state(struct node *node)
+{
+    enum breaker_state state;
+
+    lock_acquire(&node->lock);
+    state = node->breaker.state;
+    lock_release(&node->lock);
+    return state;
 }
 
 double node_breaker_retry_after(struct node *node)

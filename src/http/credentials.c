@@ -9,7 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cesid/error.h"
 #include "cesid/memory.h"
+#include "cesid/metrics.h"
 #include "cesid/sockets.h"
 #include "cesid/text.h"
 
@@ -147,6 +149,7 @@ int credentials_check(struct request *request)
     int error = auth_check(request->context->auth, &found->credentials, &request->session);
     if (error == 0 && found->by_cookie)
         error = check_cookie(request);
+    metrics_count(METRIC_AUTH, error_code(error));
     explicit_bzero(found, sizeof(*found));
     free(found);
     return error;

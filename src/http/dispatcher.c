@@ -18,6 +18,7 @@
 #include "cesid/lock.h"
 #include "cesid/log.h"
 #include "cesid/memory.h"
+#include "cesid/metrics.h"
 #include "cesid/request.h"
 #include "cesid/response.h"
 #include "cesid/routes.h"
@@ -289,6 +290,22 @@ static int serve(struct handling *handling, struct exchange *exchange, bool *upg
     return request->route->handler(request, &handling->response);
 }
 
+/* Label values are words of ours: a method that nobody knows is not. */
+static void count_served(const struct request *request, const struct response *response)
+{
+    static const char *const methods[] = {"GET",   "HEAD",   "POST",   "PUT",
+                                          "PATCH", "DELETE", "OPTIONS"};
+    const char *route = request->route == NULL ? "unmatched" : request->route->path;
+    const char *method = "other";
+    char status[8];
+    for (size_t i = 0; i < ARRAY_LENGTH(methods); i++)
+        if (strcmp(request->method, methods[i]) == 0)
+            method = methods[i];
+    (void) snprintf(status, sizeof(status), "%d", response->status);
+    metrics_count(METRIC_HTTP_REQUESTS, route, method, status);
+    metrics_observe(METRIC_HTTP_DURATION, clock_seconds_since(request->started), route);
+}
+
 static void log_served(const struct request *request, const struct response *response, int error)
 {
     const char *route = request->route == NULL ? "" : request->route->path;
@@ -335,6 +352,7 @@ int dispatcher_request(struct serving *serving, struct mg_connection *connection
         status = handling->response.status;
     }
     log_served(&handling->request, &handling->response, error);
+    count_served(&handling->request, &handling->response);
     end(handling);
     atomic_fetch_add(&serving->served, 1);
     atomic_fetch_sub(&serving->requests, 1);
@@ -366,6 +384,7 @@ void dispatcher_refuse(struct serving *serving, struct mg_connection *connection
     handling->request.body_unread = true;
     response_send(&handling->response, error);
     log_served(&handling->request, &handling->response, error);
+    count_served(&handling->request, &handling->response);
     end(handling);
     atomic_fetch_add(&serving->served, 1);
     atomic_fetch_sub(&serving->requests, 1);

@@ -5,6 +5,8 @@
 
 #include "cesid/clock.h"
 #include "cesid/credentials.h"
+#include "cesid/error.h"
+#include "cesid/metrics.h"
 #include "cesid/response.h"
 #include "cesid/routes.h"
 #include "cesid/secret.h"
@@ -36,6 +38,7 @@ static int login(struct request *request, struct response *response)
     int error = auth_login(request->context->auth, request_text(request, "username"),
                            request_text(request, "password"), request->address, &token,
                            &request->session, &request->problem.retry_after);
+    metrics_count(METRIC_AUTH, error_code(error));
     if (error == 0) {
         struct json *json = response_json(response);
         json_object(json);

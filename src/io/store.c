@@ -18,6 +18,7 @@
 #include "cesid/lock.h"
 #include "cesid/log.h"
 #include "cesid/memory.h"
+#include "cesid/metrics.h"
 #include "cesid/random.h"
 #include "cesid/statefile.h"
 #include "store_driver.h"
@@ -99,6 +100,12 @@ static void report_success(struct store *store)
     lock_release(&store->lock);
     if (total > 0)
         log_info("store", "the store answers again", log_i("failures", (int64_t) total));
+}
+
+static void count_statement(const char *statement, int status, int64_t since)
+{
+    metrics_count(METRIC_STORE_OPERATIONS, statement, error_code(status < 0 ? status : 0));
+    metrics_observe(METRIC_STORE_DURATION, clock_seconds_since(since), statement);
 }
 
 /* ---- the pool ---- */
@@ -301,10 +308,13 @@ static int run_once(struct store *store, struct pool *pool, const struct store_s
                     void *argument, int64_t *changed, bool *retry)
 {
     struct store_connection *connection = NULL;
+    int64_t since = clock_now();
     int status = acquire(store, pool, statement->name, &connection);
     *retry = false;
-    if (status < 0)
+    if (status < 0) {
+        count_statement(statement->name, status, since);
         return status;
+    }
     status = store->driver->run(connection, statement, values, count,
                                 clock_after(store->settings.query_timeout), row, argument, changed);
     if (status < 0) {
@@ -315,6 +325,7 @@ static int run_once(struct store *store, struct pool *pool, const struct store_s
         report_success(store);
     }
     give_back(store, pool, connection);
+    count_statement(statement->name, status, since);
     return status;
 }
 
@@ -371,8 +382,10 @@ static int transaction_run(struct store_transaction *transaction,
     if (transaction->error)
         return transaction->error;
     struct store *store = transaction->store;
+    int64_t since = clock_now();
     int status = store->driver->run(transaction->connection, statement, values, count,
                                     statement_deadline(transaction), row, argument, changed);
+    count_statement(statement->name, status, since);
     /* After a conflict the transaction is still good, and body may know what to do. */
     if (status < 0 && status != CESID_E_CONFLICT) {
         transaction->error = status;
@@ -443,16 +456,20 @@ int store_transact(struct store *store,
                    int (*body)(struct store_transaction *transaction, void *argument),
                    void *argument)
 {
-    int64_t deadline = clock_after(store->settings.transaction_timeout);
+    int64_t deadline = clock_after(store->settings.transaction_timeout), since = clock_now();
     for (int attempt = 0;; attempt++) {
         struct store_transaction transaction = {.store = store, .deadline = deadline};
         int status = acquire(store, store->writers, "transaction", &transaction.connection);
-        if (status < 0)
+        if (status < 0) {
+            count_statement("transaction", status, since);
             return status;
+        }
         status = transact_once(&transaction, body, argument);
         give_back(store, store->writers, transaction.connection);
-        if (status >= 0 || !transaction.retry)
+        if (status >= 0 || !transaction.retry) {
+            count_statement("transaction", status, since);
             return status;
+        }
         if (attempt == RETRIES_MAX || clock_now() >= deadline) {
             report(store, status, "transaction", "it collided with others too often");
             return status;

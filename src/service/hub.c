@@ -17,6 +17,7 @@
 #include "cesid/error.h"
 #include "cesid/log.h"
 #include "cesid/memory.h"
+#include "cesid/metrics.h"
 #include "hub_private.h"
 #include "version.h"
 
@@ -229,6 +230,7 @@ static bool broadcast_read_locked(struct hub *hub, struct event *event)
             filled = client->fleet || client->nodes != NULL || client->operations;
             if (filled) {
                 client->dropped += event->count;
+                metrics_add(METRIC_WS_DROPPED, event->count, "bus_full");
                 client_want_resync_locked(client);
             }
         } else if (client_wants_locked(client, event)) {
@@ -274,9 +276,10 @@ int hub_take(struct hub_client *client, int64_t deadline, struct event **event, 
             break;
     }
     *event = client_pop_locked(client);
-    if (*event != NULL)
+    if (*event != NULL) {
         *seq = ++client->seq;
-    else if (client->state != CLIENT_OPEN)
+        metrics_count(METRIC_WS_MESSAGES, (*event)->name);
+    } else if (client->state != CLIENT_OPEN)
         error = client->close_code == HUB_CLOSE_GOING_AWAY ? CESID_E_SHUTTING_DOWN
                                                            : CESID_E_SESSION_EXPIRED;
     client->progress_at = clock_now();

@@ -6,6 +6,7 @@
  */
 #include "cesid/check.h"
 #include "cesid/clock.h"
+#include "cesid/metrics.h"
 #include "hub_private.h"
 
 /* Of what other clients do not hold as well. */
@@ -65,6 +66,7 @@ void client_want_resync_locked(struct hub_client *client)
     if (client->state != CLIENT_OPEN)
         return;
     client->dropped += client->length;
+    metrics_add(METRIC_WS_DROPPED, client->length, "queue_full");
     __atomic_add_fetch(&client->hub->dropped_total, client->length, __ATOMIC_RELAXED);
     client_clear_locked(client);
     client->resync_wanted = true;
@@ -78,6 +80,7 @@ void client_offer_locked(struct hub_client *client, struct event *event)
     if (event->type == EVENT_LOG && (client->resync_wanted || client->own_bytes > OWN_BYTES_MAX ||
                                      client->length > client->limit / 2)) {
         /* The reader sees the gap by the offsets. */
+        metrics_count(METRIC_WS_DROPPED, "log_behind");
         __atomic_add_fetch(&client->hub->dropped_total, 1, __ATOMIC_RELAXED);
         return;
     }
@@ -85,8 +88,10 @@ void client_offer_locked(struct hub_client *client, struct event *event)
         (event->type == EVENT_PRIVATE && client->own_bytes > OWN_BYTES_MAX)) {
         client->dropped++;
         __atomic_add_fetch(&client->hub->dropped_total, 1, __ATOMIC_RELAXED);
+        metrics_count(METRIC_WS_DROPPED, "queue_full");
         client_want_resync_locked(client);
         return;
     }
     client_push_locked(client, event_ref(event));
+    metrics_observe(METRIC_WS_QUEUE_DEPTH, (double) client->length, NULL);
 }

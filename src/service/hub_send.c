@@ -18,6 +18,7 @@
 #include "cesid/clock.h"
 #include "cesid/error.h"
 #include "cesid/log.h"
+#include "cesid/metrics.h"
 #include "hub_private.h"
 
 #define EVENTS_MAX 256
@@ -81,6 +82,7 @@ static void begin_data(struct hub_client *client, struct event *event)
     memcpy(out->head + out->head_length, start, (size_t) length);
     out->head_length += (size_t) length;
     out->event = event;
+    metrics_count(METRIC_WS_MESSAGES, event->name);
 }
 
 /* The next frame, at a frame border. False: nothing to write. */

@@ -15,6 +15,7 @@
 #include "cesid/error.h"
 #include "cesid/log.h"
 #include "cesid/memory.h"
+#include "cesid/metrics.h"
 #include "operation_private.h"
 
 #define RUNNING_MAX       256 /* operations at a time */
@@ -280,6 +281,13 @@ static enum operation_state final_state(int abort)
     return OPERATION_DONE;
 }
 
+static const char *result_name(const struct operation *operation)
+{
+    if (operation->state != OPERATION_DONE)
+        return state_names[operation->state];
+    return operation->failed > 0 ? "failed" : "ok";
+}
+
 void operation_finished(struct operation *operation)
 {
     struct operations *operations = operation->operations;
@@ -291,6 +299,11 @@ void operation_finished(struct operation *operation)
     operation->state = operation->failed > 0 ? final_state(operation->abort_error) : OPERATION_DONE;
     succeeded = operation->succeeded;
     failed = operation->failed;
+    metrics_count(METRIC_OPERATIONS, operation_action_name(operation->action),
+                  result_name(operation));
+    metrics_observe(METRIC_OPERATION_DURATION,
+                    (double) (operation->finished_at - operation->created_at) / 1000,
+                    operation_action_name(operation->action));
     cond_broadcast(&operation->changed);
     lock_release(&operation->lock);
     operation_publish(operation, true);

@@ -13,6 +13,7 @@
 #include "cesid/error.h"
 #include "cesid/log.h"
 #include "cesid/memory.h"
+#include "cesid/metrics.h"
 
 enum step { STEP_STATE, STEP_VERSION, STEP_API, STEP_NAME, STEP_PROCESSES, STEPS };
 
@@ -32,6 +33,7 @@ struct poll {
     struct config *config;
     void (*ended)(void *argument, int error);
     void *argument;
+    int64_t started;
     enum step step;
     char *said[STEPS]; /* text answers */
 };
@@ -44,6 +46,8 @@ void refresh_poll_ignore(void *argument, int error)
 
 static void finish(struct poll *poll, int error)
 {
+    metrics_count(METRIC_REFRESH, error_code(error));
+    metrics_observe(METRIC_REFRESH_DURATION, clock_seconds_since(poll->started), NULL);
     poll->ended(poll->argument, error);
     for (int i = 0; i < STEPS; i++)
         free(poll->said[i]);
@@ -167,6 +171,7 @@ void refresh_poll_start(struct node *node, struct bus *bus, struct config_box *c
 
     node_view_unref(&view);
     if (!node_breaker_allow(node) && !forced) {
+        metrics_count(METRIC_REFRESH, error_code(CESID_E_NODE_CIRCUIT_OPEN));
         ended(argument, CESID_E_NODE_CIRCUIT_OPEN);
         return;
     }
@@ -177,6 +182,7 @@ void refresh_poll_start(struct node *node, struct bus *bus, struct config_box *c
     poll->config = config_get(config);
     poll->ended = ended;
     poll->argument = argument;
+    poll->started = clock_now();
     poll->step = known ? STEP_PROCESSES : STEP_STATE;
     if (poll->settings->endpoint == NULL) {
         finish(poll, CESID_E_CONFLICT); /* disabled: nothing to ask */
