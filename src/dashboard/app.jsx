@@ -22,18 +22,26 @@ import { SupervisorLog } from './pages/supervisorlog.jsx';
 function Page() {
     const { name, node, process } = route.value;
     switch (name) {
-    case 'overview': return <Overview />;
-    case 'nodes': return <Nodes />;
-    case 'node': return <Node key={node} name={node} />;
-    case 'process': return <Process key={`${node} ${process}`} node={node} id={process} />;
-    case 'supervisorlog': return <SupervisorLog key={node} name={node} />;
-    case 'processes': return <Processes />;
-    default:
-        return (
-            <Empty title="There is no such page">
-                <p><Link to="">To the overview</Link></p>
-            </Empty>
-        );
+        case 'overview':
+            return <Overview />;
+        case 'nodes':
+            return <Nodes />;
+        case 'node':
+            return <Node key={node} name={node} />;
+        case 'process':
+            return <Process key={`${node} ${process}`} node={node} id={process} />;
+        case 'supervisorlog':
+            return <SupervisorLog key={node} name={node} />;
+        case 'processes':
+            return <Processes />;
+        default:
+            return (
+                <Empty title="There is no such page">
+                    <p>
+                        <Link to="">To the overview</Link>
+                    </p>
+                </Empty>
+            );
     }
 }
 
@@ -52,11 +60,17 @@ function Signed() {
     };
     return (
         <>
-            <a class="skip" href="#main" onClick={skip}>To the content</a>
+            <a class="skip" href="#main" onClick={skip}>
+                To the content
+            </a>
             <Header />
             <ConnectionBanner />
-            <main id="main" tabindex={-1}><Page /></main>
-            <div class="hidden" role="status">{spoken.value}</div>
+            <main id="main" tabindex={-1}>
+                <Page />
+            </main>
+            <div class="hidden" role="status">
+                {spoken.value}
+            </div>
             <Dialog />
         </>
     );
@@ -69,8 +83,11 @@ function Unreachable() {
     }, []);
     return (
         <main id="main">
-            <ProblemBox title="cesid cannot be reached." problem={startProblem.value}
-                onRetry={refreshSession} />
+            <ProblemBox
+                title="cesid cannot be reached."
+                problem={startProblem.value}
+                onRetry={refreshSession}
+            />
             <p class="faint">It is tried again every five seconds.</p>
         </main>
     );
@@ -81,9 +98,17 @@ export function App() {
         refreshSession();
     }, []);
     switch (phase.value) {
-    case 'in': return <Signed />;
-    case 'out': return <Login />;
-    case 'unreachable': return <Unreachable />;
-    default: return <main id="main"><Loading what="your session" /></main>;
+        case 'in':
+            return <Signed />;
+        case 'out':
+            return <Login />;
+        case 'unreachable':
+            return <Unreachable />;
+        default:
+            return (
+                <main id="main">
+                    <Loading what="your session" />
+                </main>
+            );
     }
 }

@@ -74,27 +74,30 @@ function render(assets) {
         const gzip = path === 'index.html' ? null : gzipSync(bytes, { level: 9 });
         const smaller = gzip && gzip.length < bytes.length;
         arrays.push(array(`data_${number}`, bytes));
-        if (smaller)
-            arrays.push(array(`gzip_${number}`, gzip));
-        entries.push(`    {"${path}", "${type}", data_${number}, ${bytes.length}, ` +
-            (smaller ? `gzip_${number}, ${gzip.length}` : 'NULL, 0') +
-            `, "\\"${hash(bytes)}\\""},\n`);
+        if (smaller) arrays.push(array(`gzip_${number}`, gzip));
+        entries.push(
+            `    {"${path}", "${type}", data_${number}, ${bytes.length}, ` +
+                (smaller ? `gzip_${number}, ${gzip.length}` : 'NULL, 0') +
+                `, "\\"${hash(bytes)}\\""},\n`,
+        );
     });
-    return '/* Made by src/dashboard/build.mjs. */\n#include "cesid/assets.h"\n\n' +
+    return (
+        '/* Made by src/dashboard/build.mjs. */\n#include "cesid/assets.h"\n\n' +
         arrays.join('\n') +
         `\nconst struct asset assets[] = {\n${entries.join('')}};\n` +
-        `const size_t assets_count = ${assets.length};\n`;
+        `const size_t assets_count = ${assets.length};\n`
+    );
 }
 
 const { script, style } = await bundle();
 const favicon = hashed('favicon', 'svg', readFileSync(join(here, 'favicon.svg')));
-const assets = [script, style, favicon, index({ script, style, favicon })]
-    .sort((a, b) => (a.path < b.path ? -1 : 1));
+const assets = [script, style, favicon, index({ script, style, favicon })].sort((a, b) =>
+    a.path < b.path ? -1 : 1,
+);
 
 mkdirSync(dirname(out), { recursive: true });
 writeFileSync(out, render(assets));
 if (folder) {
     mkdirSync(folder, { recursive: true });
-    for (const { path, bytes } of assets)
-        writeFileSync(join(folder, path), bytes);
+    for (const { path, bytes } of assets) writeFileSync(join(folder, path), bytes);
 }

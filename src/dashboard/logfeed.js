@@ -145,8 +145,8 @@ export class LogFeed {
             this.#reading = null;
     }
 
-    // The log itself was emptied. The stream goes on, perhaps in the offsets of the old file: what it
-    // brings next is taken as it comes.
+    // The log itself was emptied. The stream goes on, perhaps in the offsets of the old file: what
+    // it brings next is taken as it comes.
     cleared() {
         this.buffer.clear();
         this.buffer.restart('cleared');

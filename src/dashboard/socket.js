@@ -1,4 +1,4 @@
-// The one WebSocket: connects, subscribes, checks that nothing is missing, and comes back by itself.
+// The one WebSocket: connects, subscribes, checks that nothing is missing, comes back by itself.
 //
 // Signals say how it stands; listeners get the messages. A lost connection, a silent one and a gap
 // all end the same way: with a fresh snapshot.

@@ -1,6 +1,6 @@
-// The fleet as this page knows it: nodes and totals from the socket's snapshot and messages, failing
-// processes read once and kept current. While the socket is away but the API answers, nodes are
-// read over HTTP now and then.
+// The fleet as this page knows it: nodes and totals from the socket's snapshot and messages,
+// failing processes read once and kept current. While the socket is away but the API answers,
+// nodes are read over HTTP now and then.
 import { batch, computed, effect, signal } from '@preact/signals';
 import { outcomes } from './actions.js';
 import { apiPath, get, getAll } from './api.js';
@@ -96,7 +96,8 @@ async function loadFailing() {
             places.clear();
             failingSet.load(items);
             failingVersion.value++;
-            failingState.value = { loaded: true, problem: null, total: Math.max(total, items.length) };
+            failingState.value =
+                { loaded: true, problem: null, total: Math.max(total, items.length) };
         });
     } catch (problem) {
         if (problem.name !== 'AbortError')

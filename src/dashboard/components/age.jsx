@@ -7,14 +7,22 @@ export function Since({ time, fallback = '–' }) {
     const at = instant(time);
     if (Number.isNaN(at))
         return <span class="faint">{fallback}</span>;
-    return <time dateTime={time} title={moment(time)}>{span(now.value - at)}</time>;
+    return (
+        <time dateTime={time} title={moment(time)}>
+            {span(now.value - at)}
+        </time>
+    );
 }
 
 export function Ago({ time, fallback = 'never' }) {
     const at = instant(time);
     if (Number.isNaN(at))
         return <span class="faint">{fallback}</span>;
-    return <time dateTime={time} title={moment(time)}>{ago(now.value - at)}</time>;
+    return (
+        <time dateTime={time} title={moment(time)}>
+            {ago(now.value - at)}
+        </time>
+    );
 }
 
 // How old what is known of a node is.
@@ -26,7 +34,12 @@ export function DataAge({ node }) {
         return <span class="faint">never read</span>;
     const old = node.state === 'down' || age > 60_000;
     return (
-        <time dateTime={node.last_refresh} class={old ? 'old' : undefined}
-            title={`last read ${moment(node.last_refresh)}`}>{ago(age)}</time>
+        <time
+            dateTime={node.last_refresh}
+            class={old ? 'old' : undefined}
+            title={`last read ${moment(node.last_refresh)}`}
+        >
+            {ago(age)}
+        </time>
     );
 }

@@ -27,7 +27,10 @@ export function Connection() {
     return (
         <span class={`connection tone-${look.tone}`}>
             <Mark shape={look.mark} />
-            <span class="connection-text">{words[link.value]}<span class="connection-since">{since()}</span></span>
+            <span class="connection-text">
+                {words[link.value]}
+                <span class="connection-since">{since()}</span>
+            </span>
             <span class="hidden" role="status">
                 {link.value === 'live' ? 'Live updates are on' : 'Live updates are interrupted'}
             </span>
@@ -47,11 +50,20 @@ export function ConnectionBanner() {
             <p>
                 <strong>Live updates are interrupted.</strong> {trouble.value}{' '}
                 {shownAt.value > 0 && `What you see was true ${ago(now.value - shownAt.value)}. `}
-                {link.value === 'connecting' ? 'Connecting…'
-                    : seconds > 0 ? `Next attempt in ${seconds} s.` : 'Trying again…'}
+                {link.value === 'connecting'
+                    ? 'Connecting…'
+                    : seconds > 0
+                      ? `Next attempt in ${seconds} s.`
+                      : 'Trying again…'}
             </p>
-            <button type="button" class="button" onClick={retryNow}
-                disabled={link.value !== 'waiting'}>Try now</button>
+            <button
+                type="button"
+                class="button"
+                onClick={retryNow}
+                disabled={link.value !== 'waiting'}
+            >
+                Try now
+            </button>
         </div>
     );
 }

@@ -26,16 +26,38 @@ function Question({ question }) {
         return () => before?.focus?.();
     }, []);
     return (
-        <dialog ref={dialog} class="dialog" aria-labelledby="dialog-title"
-            onCancel={(event) => { event.preventDefault(); question.answer(false); }}
-            onClick={(event) => event.target === dialog.current && question.answer(false)}>
-            <form method="dialog" onSubmit={(event) => { event.preventDefault(); question.answer(true); }}>
+        <dialog
+            ref={dialog}
+            class="dialog"
+            aria-labelledby="dialog-title"
+            onCancel={(event) => {
+                event.preventDefault();
+                question.answer(false);
+            }}
+            onClick={(event) => event.target === dialog.current && question.answer(false)}
+        >
+            <form
+                method="dialog"
+                onSubmit={(event) => {
+                    event.preventDefault();
+                    question.answer(true);
+                }}
+            >
                 <h2 id="dialog-title">{question.title}</h2>
                 <div class="dialog-body">{question.children}</div>
                 <div class="dialog-buttons">
-                    <button type="button" class="button" autofocus
-                        onClick={() => question.answer(false)}>Cancel</button>
-                    <button type="submit" class={`button ${question.danger ? 'danger' : 'primary'}`}>
+                    <button
+                        type="button"
+                        class="button"
+                        autofocus
+                        onClick={() => question.answer(false)}
+                    >
+                        Cancel
+                    </button>
+                    <button
+                        type="submit"
+                        class={`button ${question.danger ? 'danger' : 'primary'}`}
+                    >
                         {question.confirm}
                     </button>
                 </div>

@@ -9,7 +9,12 @@ export function Empty({ title, children }) {
 }
 
 export function Loading({ what }) {
-    return <p class="loading" role="status"><span class="spinner" aria-hidden="true" />Reading {what}…</p>;
+    return (
+        <p class="loading" role="status">
+            <span class="spinner" aria-hidden="true" />
+            Reading {what}…
+        </p>
+    );
 }
 
 const sample = `nodes = (
@@ -22,15 +27,15 @@ export function NoNodes() {
     return (
         <Empty title="No nodes yet">
             <p>
-                A node is one supervisord that cesid watches. Add it to the configuration, by default
-                {' '}<code>/etc/cesid/cesid.conf</code>, then reload with
-                {' '}<code>kill -HUP $(pidof cesid)</code>. It shows up here by itself.
+                A node is one supervisord that cesid watches. Add it to the configuration, by
+                default <code>/etc/cesid/cesid.conf</code>, then reload with{' '}
+                <code>kill -HUP $(pidof cesid)</code>. It shows up here by itself.
             </p>
             <pre class="sample">{sample}</pre>
             <p class="faint">
-                supervisord needs an <code>[inet_http_server]</code> or
-                {' '}<code>[unix_http_server]</code> section and the
-                {' '}<code>[rpcinterface:supervisor]</code> that its sample configuration has.
+                supervisord needs an <code>[inet_http_server]</code> or{' '}
+                <code>[unix_http_server]</code> section and the{' '}
+                <code>[rpcinterface:supervisor]</code> that its sample configuration has.
             </p>
         </Empty>
     );

@@ -13,8 +13,13 @@ export function Search({ label, wait = 0 }) {
 
     useEffect(() => {
         const key = (event) => {
-            if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey ||
-                /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName))
+            if (
+                event.key !== '/' ||
+                event.ctrlKey ||
+                event.metaKey ||
+                event.altKey ||
+                /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)
+            )
                 return;
             event.preventDefault();
             input.current?.select();
@@ -40,11 +45,24 @@ export function Search({ label, wait = 0 }) {
     return (
         <div class="search">
             <SearchIcon />
-            <input ref={input} type="search" aria-label={label} placeholder={keyboard ? `${label}  ( / )` : label}
-                defaultValue={value} onInput={change} spellcheck={false} autocapitalize="none"
-                onKeyDown={(event) => event.key === 'Escape' && clear()} />
+            <input
+                ref={input}
+                type="search"
+                aria-label={label}
+                placeholder={keyboard ? `${label}  ( / )` : label}
+                defaultValue={value}
+                onInput={change}
+                spellcheck={false}
+                autocapitalize="none"
+                onKeyDown={(event) => event.key === 'Escape' && clear()}
+            />
             {value && (
-                <button type="button" class="button quiet" aria-label="Clear the search" onClick={clear}>
+                <button
+                    type="button"
+                    class="button quiet"
+                    aria-label="Clear the search"
+                    onClick={clear}
+                >
                     <CloseIcon />
                 </button>
             )}
@@ -59,11 +77,18 @@ export function Choice({ name, label, all, options }) {
     return (
         <label class="choice">
             <span class="hidden">{label}</span>
-            <select value={value} onChange={(event) => setQuery({ [name]: event.currentTarget.value })}
-                class={value ? 'set' : undefined}>
+            <select
+                value={value}
+                onChange={(event) => setQuery({ [name]: event.currentTarget.value })}
+                class={value ? 'set' : undefined}
+            >
                 <option value="">{all}</option>
                 {value && !known && <option value={value}>{value}</option>}
-                {options.map(([option, words]) => <option key={option} value={option}>{words}</option>)}
+                {options.map(([option, words]) => (
+                    <option key={option} value={option}>
+                        {words}
+                    </option>
+                ))}
             </select>
         </label>
     );

@@ -16,7 +16,13 @@ export function ThemeButton() {
     const Icon = themeIcons[theme.value];
     const label = `Theme: ${theme.value}`;
     return (
-        <button type="button" class="button quiet" title={label} aria-label={label} onClick={nextTheme}>
+        <button
+            type="button"
+            class="button quiet"
+            title={label}
+            aria-label={label}
+            onClick={nextTheme}
+        >
             <Icon />
         </button>
     );
@@ -28,7 +34,10 @@ function Tab({ to, names, children, alarm, alarmWord }) {
         <Link to={to} class="tab" aria-current={current ? 'page' : undefined}>
             {children}
             {alarm > 0 && (
-                <span class="alarm">{count(alarm)}<span class="hidden"> {alarmWord}</span></span>
+                <span class="alarm">
+                    {count(alarm)}
+                    <span class="hidden"> {alarmWord}</span>
+                </span>
             )}
         </Link>
     );
@@ -41,26 +50,56 @@ export function Header() {
     return (
         <header class="header">
             <div class="header-row">
-                <Link to="" class="brand"><Logo />cesid</Link>
+                <Link to="" class="brand">
+                    <Logo />
+                    cesid
+                </Link>
                 <nav class="tabs" aria-label="Pages">
-                    <Tab to="" names={['overview']}>Overview</Tab>
-                    <Tab to="nodes" names={['nodes', 'node', 'process', 'supervisorlog']}
-                        alarm={nodes.down} alarmWord="down">Nodes</Tab>
-                    <Tab to="processes" names={['processes']} alarm={processes.fatal}
-                        alarmWord="fatal">Processes</Tab>
+                    <Tab to="" names={['overview']}>
+                        Overview
+                    </Tab>
+                    <Tab
+                        to="nodes"
+                        names={['nodes', 'node', 'process', 'supervisorlog']}
+                        alarm={nodes.down}
+                        alarmWord="down"
+                    >
+                        Nodes
+                    </Tab>
+                    <Tab
+                        to="processes"
+                        names={['processes']}
+                        alarm={processes.fatal}
+                        alarmWord="fatal"
+                    >
+                        Processes
+                    </Tab>
                 </nav>
                 <div class="header-end">
                     <Connection />
                     <ThemeButton />
                     <span class="who" title={`Signed in as ${user.value.username}`}>
-                        <UserIcon /><span>{user.value.username}</span>
+                        <UserIcon />
+                        <span>{user.value.username}</span>
                     </span>
-                    <button type="button" class="button quiet" title="Sign out"
-                        aria-label="Sign out" onClick={leave}><LeaveIcon /></button>
+                    <button
+                        type="button"
+                        class="button quiet"
+                        title="Sign out"
+                        aria-label="Sign out"
+                        onClick={leave}
+                    >
+                        <LeaveIcon />
+                    </button>
                 </div>
             </div>
-            {problem && <ProblemBox title="Not signed out." problem={problem}
-                onDismiss={() => setProblem(null)} />}
+            {problem && (
+                <ProblemBox
+                    title="Not signed out."
+                    problem={problem}
+                    onDismiss={() => setProblem(null)}
+                />
+            )}
         </header>
     );
 }

@@ -2,8 +2,9 @@
 import { hrefOf, navigate } from '../router.js';
 
 function plainClick(event) {
-    return event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey &&
-        !event.altKey;
+    return (
+        event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey
+    );
 }
 
 export function Link({ to, children, ...rest }) {
@@ -13,5 +14,9 @@ export function Link({ to, children, ...rest }) {
         event.preventDefault();
         navigate(to);
     };
-    return <a href={hrefOf(to)} onClick={follow} {...rest}>{children}</a>;
+    return (
+        <a href={hrefOf(to)} onClick={follow} {...rest}>
+            {children}
+        </a>
+    );
 }

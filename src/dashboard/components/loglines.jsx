@@ -6,30 +6,42 @@ const BLOCK = 100;
 
 const marks = {
     gap: ({ bytes: missing }) => `${bytes(missing)} are missing here`,
-    skipped: ({ bytes: missing }) => `${bytes(missing)} were skipped: the log grows faster than it can be shown`,
+    skipped: ({ bytes: missing }) =>
+        `${bytes(missing)} were skipped: the log grows faster than it can be shown`,
     restarted: () => 'the log starts anew here: it was cleared or rotated',
     cleared: () => 'the log was cleared',
 };
 
 class Block extends Component {
     shouldComponentUpdate(next) {
-        return next.first !== this.props.first || next.last !== this.props.last ||
-            next.stamp !== this.props.stamp;
+        return (
+            next.first !== this.props.first ||
+            next.last !== this.props.last ||
+            next.stamp !== this.props.stamp
+        );
     }
 
     render({ lines }) {
         return (
             <div class="log-block">
-                {lines.map((line) => (line.mark
-                    ? <div key={line.id} class="log-mark">{marks[line.mark.kind](line.mark)}</div>
-                    : <div key={line.id} class="log-line">{line.text || '\u200b'}</div>))}
+                {lines.map((line) =>
+                    line.mark ? (
+                        <div key={line.id} class="log-mark">
+                            {marks[line.mark.kind](line.mark)}
+                        </div>
+                    ) : (
+                        <div key={line.id} class="log-line">
+                            {line.text || '\u200b'}
+                        </div>
+                    ),
+                )}
             </div>
         );
     }
 }
 
-// Blocks are cut at multiples of BLOCK of the lines' ids, so that a block stays the same while lines
-// go at the front and come at the end.
+// Blocks are cut at multiples of BLOCK of the lines' ids, so that a block stays the same while
+// lines go at the front and come at the end.
 function blocksOf(lines) {
     const blocks = [];
     for (const line of lines) {
@@ -44,10 +56,17 @@ function blocksOf(lines) {
 export function LogLines({ lines, partial, dropped }) {
     return (
         <>
-            {dropped > 0 && <div class="log-mark">{count(dropped)} earlier lines are no longer kept here</div>}
+            {dropped > 0 && (
+                <div class="log-mark">{count(dropped)} earlier lines are no longer kept here</div>
+            )}
             {blocksOf(lines).map((block) => (
-                <Block key={block.number} lines={block.lines} first={block.lines[0].id}
-                    last={block.lines.at(-1).id} stamp={block.lines.at(-1).mark?.bytes} />
+                <Block
+                    key={block.number}
+                    lines={block.lines}
+                    first={block.lines[0].id}
+                    last={block.lines.at(-1).id}
+                    stamp={block.lines.at(-1).mark?.bytes}
+                />
             ))}
             {partial && <div class="log-line">{partial}</div>}
         </>

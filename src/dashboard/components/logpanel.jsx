@@ -28,8 +28,11 @@ function useFeeds(process) {
     const { node, id, stdout_log: stdout, stderr_log: stderr } = process;
     const key = `${node} ${id}`;
     if (feeds.current?.key !== key)
-        feeds.current = { key, stdout: new LogFeed(node, id, 'stdout', redraw),
-            stderr: new LogFeed(node, id, 'stderr', redraw) };
+        feeds.current = {
+            key,
+            stdout: new LogFeed(node, id, 'stdout', redraw),
+            stderr: new LogFeed(node, id, 'stderr', redraw),
+        };
     useEffect(() => {
         const mine = feeds.current;
         if (stdout)
@@ -49,9 +52,7 @@ function useFeeds(process) {
     useEffect(() => {
         if (!cleared)
             return;
-        for (const stream of streams)
-            if (process[`${stream}_log`])
-                feeds.current[stream].cleared();
+        for (const stream of streams) if (process[`${stream}_log`]) feeds.current[stream].cleared();
     }, [cleared]);
     return feeds.current;
 }
@@ -65,12 +66,24 @@ function StreamTab({ stream, feed, current, onSelect, missing }) {
         }
     };
     return (
-        <button type="button" role="tab" id={`tab-${stream}`} aria-selected={current}
-            aria-controls="log" tabindex={current ? 0 : -1} class="stream" disabled={missing}
-            onClick={() => onSelect(stream)} onKeyDown={keys}>
+        <button
+            type="button"
+            role="tab"
+            id={`tab-${stream}`}
+            aria-selected={current}
+            aria-controls="log"
+            tabindex={current ? 0 : -1}
+            class="stream"
+            disabled={missing}
+            onClick={() => onSelect(stream)}
+            onKeyDown={keys}
+        >
             {stream}
             {!current && feed.arrived > 0 && (
-                <span class="stream-new">{count(feed.arrived)}<span class="hidden"> new lines</span></span>
+                <span class="stream-new">
+                    {count(feed.arrived)}
+                    <span class="hidden"> new lines</span>
+                </span>
             )}
         </button>
     );
@@ -78,9 +91,17 @@ function StreamTab({ stream, feed, current, onSelect, missing }) {
 
 function Notice({ feed }) {
     if (feed.problem)
-        return <div class="log-notice"><ProblemText problem={feed.problem} /></div>;
+        return (
+            <div class="log-notice">
+                <ProblemText problem={feed.problem} />
+            </div>
+        );
     if (feed.told)
-        return <div class="log-notice">{toldWords[feed.told] ?? `The stream ended: ${feed.told}.`}</div>;
+        return (
+            <div class="log-notice">
+                {toldWords[feed.told] ?? `The stream ended: ${feed.told}.`}
+            </div>
+        );
     return null;
 }
 
@@ -92,14 +113,23 @@ export function LogPanel({ process }) {
     const feed = feeds[stream];
     const { buffer } = feed;
     const shown = frozen ?? {
-        lines: buffer.lines, partial: plainLine(buffer.partial), dropped: buffer.dropped,
+        lines: buffer.lines,
+        partial: plainLine(buffer.partial),
+        dropped: buffer.dropped,
     };
     if (!frozen)
         feed.seen();
 
-    const follow = (on) => setFrozen(on ? null : {
-        lines: [...buffer.lines], partial: plainLine(buffer.partial), dropped: buffer.dropped,
-    });
+    const follow = (on) =>
+        setFrozen(
+            on
+                ? null
+                : {
+                      lines: [...buffer.lines],
+                      partial: plainLine(buffer.partial),
+                      dropped: buffer.dropped,
+                  },
+        );
     const select = (next) => {
         setFrozen(null);
         setStream(next);
@@ -118,38 +148,80 @@ export function LogPanel({ process }) {
             <div class="log-bar">
                 <div role="tablist" aria-label="Stream" class="streams">
                     {streams.map((name) => (
-                        <StreamTab key={name} stream={name} feed={feeds[name]} current={name === stream}
-                            onSelect={select} missing={!process[`${name}_log`]} />
+                        <StreamTab
+                            key={name}
+                            stream={name}
+                            feed={feeds[name]}
+                            current={name === stream}
+                            onSelect={select}
+                            missing={!process[`${name}_log`]}
+                        />
                     ))}
                 </div>
                 <div class="actions">
-                    {frozen
-                        ? <Button icon={StartIcon} kind="primary" onClick={() => follow(true)}
-                            label={feed.arrived > 0 ? `Follow (${count(feed.arrived)} new)` : 'Follow'} />
-                        : <Button icon={PauseIcon} label="Pause" onClick={() => follow(false)} />}
-                    <Button icon={WrapIcon} label="Wrap lines" short aria-pressed={wrap}
-                        kind={wrap ? 'on' : ''} onClick={toggleWrap} />
-                    <Button icon={EraseIcon} label="Clear the view (the log itself stays)" short
-                        onClick={clearView} />
-                    <a class="button" href={`${feed.path}/download?stream=${stream}`} download
-                        title={`Download ${stream}`} aria-label={`Download ${stream}`}><DownloadIcon /></a>
+                    {frozen ? (
+                        <Button
+                            icon={StartIcon}
+                            kind="primary"
+                            onClick={() => follow(true)}
+                            label={
+                                feed.arrived > 0 ? `Follow (${count(feed.arrived)} new)` : 'Follow'
+                            }
+                        />
+                    ) : (
+                        <Button icon={PauseIcon} label="Pause" onClick={() => follow(false)} />
+                    )}
+                    <Button
+                        icon={WrapIcon}
+                        label="Wrap lines"
+                        short
+                        aria-pressed={wrap}
+                        kind={wrap ? 'on' : ''}
+                        onClick={toggleWrap}
+                    />
+                    <Button
+                        icon={EraseIcon}
+                        label="Clear the view (the log itself stays)"
+                        short
+                        onClick={clearView}
+                    />
+                    <a
+                        class="button"
+                        href={`${feed.path}/download?stream=${stream}`}
+                        download
+                        title={`Download ${stream}`}
+                        aria-label={`Download ${stream}`}
+                    >
+                        <DownloadIcon />
+                    </a>
                 </div>
             </div>
             <Notice feed={feed} />
             <div id="log" role="tabpanel" aria-labelledby={`tab-${stream}`} class="log-body">
-                <LogView {...shown} follow={!frozen} onFollow={follow} wrap={wrap}
-                    label={`${stream} of ${process.id}`}>
+                <LogView
+                    {...shown}
+                    follow={!frozen}
+                    onFollow={follow}
+                    wrap={wrap}
+                    label={`${stream} of ${process.id}`}
+                >
                     {empty && !feed.problem && (
                         <p class="log-empty">
-                            {feed.loading ? 'Reading…'
-                                : buffer.next > 0 ? 'Nothing new yet.' : `${stream} is empty so far.`}
+                            {feed.loading
+                                ? 'Reading…'
+                                : buffer.next > 0
+                                  ? 'Nothing new yet.'
+                                  : `${stream} is empty so far.`}
                         </p>
                     )}
                 </LogView>
             </div>
             <div class="log-foot">
                 <span class="mono breakable">{process[`${stream}_log`]}</span>
-                <span>{frozen ? 'paused' : 'following'}{buffer.next > 0 && ` · ${bytes(buffer.next)}`}</span>
+                <span>
+                    {frozen ? 'paused' : 'following'}
+                    {buffer.next > 0 && ` · ${bytes(buffer.next)}`}
+                </span>
             </div>
         </section>
     );

@@ -34,8 +34,15 @@ export function LogView({ lines, partial, dropped, follow, onFollow, wrap, label
         expected.current = scrollTop;
     };
     return (
-        <div ref={pane} class={`log-pane ${wrap ? 'wrap' : ''}`} role="log" aria-live="off"
-            aria-label={label} tabindex={0} onScroll={scrolled}>
+        <div
+            ref={pane}
+            class={`log-pane ${wrap ? 'wrap' : ''}`}
+            role="log"
+            aria-live="off"
+            aria-label={label}
+            tabindex={0}
+            onScroll={scrolled}
+        >
             {children}
             <LogLines lines={lines} partial={partial} dropped={dropped} />
         </div>

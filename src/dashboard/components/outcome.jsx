@@ -12,7 +12,9 @@ function Failures({ operation }) {
     return (
         <ul class="failures">
             {failures.map((result) => (
-                <li key={result.process}><strong>{result.process}</strong> {result.detail || result.code}</li>
+                <li key={result.process}>
+                    <strong>{result.process}</strong> {result.detail || result.code}
+                </li>
             ))}
         </ul>
     );
@@ -35,7 +37,10 @@ export function Outcome({ of: key }) {
         return (
             <div class="outcome pending">
                 <span class="spinner" aria-hidden="true" />
-                <span>{word.doing}{progress(outcome)}…{waited > 3000 && ` ${span(waited)}`}</span>
+                <span>
+                    {word.doing}
+                    {progress(outcome)}…{waited > 3000 && ` ${span(waited)}`}
+                </span>
             </div>
         );
     }
@@ -43,19 +48,31 @@ export function Outcome({ of: key }) {
         return (
             <div class="outcome ok tone-good">
                 <Mark shape="disc" />
-                <span>{word.done}{outcome.operation?.total > 1 &&
-                    ` ${plural(outcome.operation.total, 'process', 'processes')}`} in {duration(outcome.took / 1000)}</span>
+                <span>
+                    {word.done}
+                    {outcome.operation?.total > 1 &&
+                        ` ${plural(outcome.operation.total, 'process', 'processes')}`}{' '}
+                    in {duration(outcome.took / 1000)}
+                </span>
             </div>
         );
     return (
         <div class="outcome failed">
-            <span class="tone-fail"><Mark shape="cross" /></span>
+            <span class="tone-fail">
+                <Mark shape="cross" />
+            </span>
             <div class="outcome-body">
                 <strong>{word.not}.</strong> <ProblemText problem={outcome.problem} />
                 <Failures operation={outcome.operation} />
             </div>
-            <button type="button" class="button quiet" aria-label="Dismiss"
-                onClick={() => dismiss(key)}><CloseIcon /></button>
+            <button
+                type="button"
+                class="button quiet"
+                aria-label="Dismiss"
+                onClick={() => dismiss(key)}
+            >
+                <CloseIcon />
+            </button>
         </div>
     );
 }

@@ -5,20 +5,24 @@ const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 export function ProblemText({ problem }) {
     const detail = sentence(problem.detail || problem.title || 'Something went wrong');
-    const fault = problem.fault?.text && !detail.includes(problem.fault.text)
-        ? sentence(problem.fault.text) : null;
+    const fault =
+        problem.fault?.text && !detail.includes(problem.fault.text)
+            ? sentence(problem.fault.text)
+            : null;
     return (
         <>
             <span class="problem-detail">{detail}</span>
             {fault && <span class="problem-detail"> supervisord says: {fault}</span>}
             {problem.errors?.length > 0 && (
                 <ul class="problem-list">
-                    {problem.errors.map((error, index) =>
-                        <li key={index}>{error.field}: {error.message}</li>)}
+                    {problem.errors.map((error, index) => (
+                        <li key={index}>
+                            {error.field}: {error.message}
+                        </li>
+                    ))}
                 </ul>
             )}
-            {problem.requestId &&
-                <span class="problem-id">request {problem.requestId}</span>}
+            {problem.requestId && <span class="problem-id">request {problem.requestId}</span>}
         </>
     );
 }
@@ -31,7 +35,11 @@ export function ProblemBox({ problem, title, onRetry, onDismiss }) {
                 {title && <strong>{title} </strong>}
                 <ProblemText problem={problem} />
             </div>
-            {onRetry && <button type="button" class="button" onClick={onRetry}>Try again</button>}
+            {onRetry && (
+                <button type="button" class="button" onClick={onRetry}>
+                    Try again
+                </button>
+            )}
             {onDismiss && (
                 <button type="button" class="button quiet" aria-label="Dismiss" onClick={onDismiss}>
                     <CloseIcon />

@@ -33,16 +33,38 @@ export function ProcessActions({ process, short, clear }) {
     const label = (word) => (short ? `${word} ${name}` : word);
     return (
         <div class="actions" role="group" aria-label={`Actions for ${name}`}>
-            {active
-                ? <Button icon={StopIcon} label={label('Stop')} short={short} disabled={busy}
-                    onClick={act('stop')} />
-                : <Button icon={StartIcon} label={label('Start')} short={short}
-                    disabled={busy || process.state === 'STOPPING'} onClick={act('start')} />}
-            <Button icon={RestartIcon} label={label('Restart')} short={short}
-                disabled={busy || !active} onClick={act('restart')} />
+            {active ? (
+                <Button
+                    icon={StopIcon}
+                    label={label('Stop')}
+                    short={short}
+                    disabled={busy}
+                    onClick={act('stop')}
+                />
+            ) : (
+                <Button
+                    icon={StartIcon}
+                    label={label('Start')}
+                    short={short}
+                    disabled={busy || process.state === 'STOPPING'}
+                    onClick={act('start')}
+                />
+            )}
+            <Button
+                icon={RestartIcon}
+                label={label('Restart')}
+                short={short}
+                disabled={busy || !active}
+                onClick={act('restart')}
+            />
             {clear && (process.stdout_log || process.stderr_log) && (
-                <Button icon={ClearIcon} label={label('Clear log')} short={short} disabled={busy}
-                    onClick={() => clearLog(process)} />
+                <Button
+                    icon={ClearIcon}
+                    label={label('Clear log')}
+                    short={short}
+                    disabled={busy}
+                    onClick={() => clearLog(process)}
+                />
             )}
         </div>
     );

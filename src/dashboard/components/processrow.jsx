@@ -17,7 +17,8 @@ export function processRemark(process) {
     if (process.spawn_error && process.state !== 'RUNNING')
         return process.spawn_error;
     if (process.state === 'EXITED')
-        return process.exit_status === 0 ? 'ended with status 0'
+        return process.exit_status === 0
+            ? 'ended with status 0'
             : `ended with status ${process.exit_status}`;
     if (process.state === 'RUNNING' || process.state === 'STOPPED')
         return process.state === 'RUNNING' && process.pid ? `pid ${process.pid}` : '';
@@ -34,10 +35,16 @@ export function ProcessRow({ process, showNode, clear = true }) {
         <div role="row" class={`row process-row ${showNode ? 'with-node' : ''}`}>
             <div role="cell" class="cell-state">
                 <ProcessState process={process} lost={lost} />
-                {lost && <span class="last-known" title={`Its node is ${node.state}`}>last known</span>}
+                {lost && (
+                    <span class="last-known" title={`Its node is ${node.state}`}>
+                        last known
+                    </span>
+                )}
             </div>
             <div role="cell" class="cell-name">
-                <Link to={processPath(process.node, process.id)} class="name">{process.id}</Link>
+                <Link to={processPath(process.node, process.id)} class="name">
+                    {process.id}
+                </Link>
                 {showNode && (
                     <span class="where">
                         <Link to={nodePath(process.node)}>{process.node}</Link>
@@ -45,21 +52,37 @@ export function ProcessRow({ process, showNode, clear = true }) {
                     </span>
                 )}
             </div>
-            <div role="cell" class="cell-remark">{processRemark(process)}</div>
+            <div role="cell" class="cell-remark">
+                {processRemark(process)}
+            </div>
             <div role="cell" class="cell-since">
-                <Since time={isActive(process) ? process.started_at
-                    : process.stopped_at ?? process.started_at} fallback="" />
+                <Since
+                    time={
+                        isActive(process)
+                            ? process.started_at
+                            : (process.stopped_at ?? process.started_at)
+                    }
+                    fallback=""
+                />
             </div>
             <div role="cell" class="cell-actions">
                 {hasLog && can('log:read', process.environment) && (
-                    <Link to={processPath(process.node, process.id)} class="button quiet"
-                        aria-label={`Log of ${process.id} on ${process.node}`} title="Log">
+                    <Link
+                        to={processPath(process.node, process.id)}
+                        class="button quiet"
+                        aria-label={`Log of ${process.id} on ${process.node}`}
+                        title="Log"
+                    >
                         <LogIcon />
                     </Link>
                 )}
                 <ProcessActions process={process} short clear={clear} />
             </div>
-            {outcome && <div role="cell" class="cell-outcome"><Outcome of={key} /></div>}
+            {outcome && (
+                <div role="cell" class="cell-outcome">
+                    <Outcome of={key} />
+                </div>
+            )}
         </div>
     );
 }
@@ -71,8 +94,12 @@ export function ProcessTable({ label, children, showNode, total, ...rest }) {
                 <div role="columnheader">State</div>
                 <div role="columnheader">Process</div>
                 <div role="columnheader">Detail</div>
-                <div role="columnheader" class="cell-since">Since</div>
-                <div role="columnheader" class="cell-actions"><span class="hidden">Actions</span></div>
+                <div role="columnheader" class="cell-since">
+                    Since
+                </div>
+                <div role="columnheader" class="cell-actions">
+                    <span class="hidden">Actions</span>
+                </div>
             </div>
             {children}
         </div>

@@ -1,4 +1,4 @@
-// Processes of one node, read once and kept current by messages; read again after a lost connection.
+// Processes of one node, read once and kept current by messages; read again after a loss.
 //
 // Failing ones come first. One that fails moves up at once; one that recovers keeps its place until
 // the next read, so that rows do not run away from the pointer that just restarted them.
@@ -37,7 +37,8 @@ export function useProcesses(node) {
             const mine = read = new AbortController();
             set.begin();
             try {
-                set.load(await getAll(apiPath('nodes', node, 'processes'), {}, { signal: mine.signal }));
+                const path = apiPath('nodes', node, 'processes');
+                set.load(await getAll(path, {}, { signal: mine.signal }));
                 known = true;
                 first = new Set();
                 show();

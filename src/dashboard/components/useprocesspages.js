@@ -1,6 +1,6 @@
-// The fleet's processes, a page at a time as the server sorts and filters them. Rows on the page are
-// kept current by messages; when a message means that the page would look different (a row came,
-// went or moved), it is read again, but not while somebody points at a row.
+// The fleet's processes, a page at a time as the server sorts and filters them. Rows on the page
+// are kept current by messages; when a message means that the page would look different (a row
+// came, went or moved), it is read again, but not while somebody points at a row.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { apiPath, get } from '../api.js';
 import { keyOf } from '../lib/processset.js';

@@ -1,7 +1,11 @@
 // Rows of one height, of which only those in sight exist: the whole page scrolls, ten thousand rows
 // cost as much as fifty.
-import { Virtualizer, observeWindowOffset, observeWindowRect, windowScroll } from
-    '@tanstack/virtual-core';
+import {
+    Virtualizer,
+    observeWindowOffset,
+    observeWindowRect,
+    windowScroll,
+} from '@tanstack/virtual-core';
 import { useLayoutEffect, useReducer, useRef } from 'preact/hooks';
 
 export function VirtualRows({ count, height, render, keyOf }) {
@@ -47,14 +51,24 @@ export function VirtualRows({ count, height, render, keyOf }) {
     useLayoutEffect(() => list.current.measure(), [height]);
 
     return (
-        <div ref={box} role="rowgroup" class="virtual" style={{
-            height: `${list.current.getTotalSize()}px`,
-        }}>
+        <div
+            ref={box}
+            role="rowgroup"
+            class="virtual"
+            style={{
+                height: `${list.current.getTotalSize()}px`,
+            }}
+        >
             {list.current.getVirtualItems().map((item) => (
-                <div key={item.key} role="presentation" class="virtual-row" style={{
-                    height: `${item.size}px`,
-                    transform: `translateY(${item.start - margin.current}px)`,
-                }}>
+                <div
+                    key={item.key}
+                    role="presentation"
+                    class="virtual-row"
+                    style={{
+                        height: `${item.size}px`,
+                        transform: `translateY(${item.start - margin.current}px)`,
+                    }}
+                >
                     {render(item.index)}
                 </div>
             ))}

@@ -3,7 +3,8 @@ const numbers = new Intl.NumberFormat('en');
 
 export const count = (value) => numbers.format(value ?? 0);
 
-export const plural = (value, one, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
+export const plural = (value, one, many = `${one}s`) =>
+    `${count(value)} ${value === 1 ? one : many}`;
 
 // "4 s", "3 min", "5 h 12 min", "12 d": coarse, for glancing at.
 export function span(milliseconds) {
@@ -19,7 +20,8 @@ export function span(milliseconds) {
     return `${Math.floor(hours / 24)} d`;
 }
 
-export const ago = (milliseconds) => (milliseconds < 1000 ? 'just now' : `${span(milliseconds)} ago`);
+export const ago = (milliseconds) =>
+    (milliseconds < 1000 ? 'just now' : `${span(milliseconds)} ago`);
 
 // Of an RFC 3339 time; NaN when there is none.
 export const instant = (time) => (time ? Date.parse(time) : NaN);

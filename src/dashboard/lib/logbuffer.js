@@ -1,8 +1,8 @@
 // Lines of one log, bounded, put together from pieces by their byte offsets.
 //
 // Pieces come from two sides: a read of the tail over HTTP (offsets exact), and messages. Their
-// text is already decoded, bytes that were not UTF-8 as U+FFFD, so that a piece's length in bytes is
-// only known when none of those is in it. Between a read and the first message after it the two
+// text is already decoded, bytes that were not UTF-8 as U+FFFD, so that a piece's length in bytes
+// is only known when none of those is in it. Between a read and the first message after it the two
 // overlap and are cut to fit; from message to message the server's offsets are taken as they are.
 import { plainLine } from './ansi.js';
 
@@ -89,7 +89,7 @@ export class LogBuffer {
         return text !== '';
     }
 
-    // A line of ours among the log's: kind is 'gap', 'skipped' (with bytes), 'restarted', 'cleared'…
+    // A line of ours among the log's: 'gap' and 'skipped' (with bytes), 'restarted', 'cleared'.
     mark(kind, bytes = 0) {
         this.#flushPartial();
         const last = this.lines.at(-1);

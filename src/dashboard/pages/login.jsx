@@ -35,28 +35,45 @@ export function Login() {
     return (
         <main class="login" id="main">
             <form class="login-card" onSubmit={submit}>
-                <h1><Logo />cesid</h1>
+                <h1>
+                    <Logo />
+                    cesid
+                </h1>
                 {endedBecause.value && !problem && <p class="note">{endedBecause.value}</p>}
                 <label class="field">
                     <span>User name</span>
-                    <input ref={name} name="username" autocomplete="username" required
-                        autocapitalize="none" spellcheck={false} />
+                    <input
+                        ref={name}
+                        name="username"
+                        autocomplete="username"
+                        required
+                        autocapitalize="none"
+                        spellcheck={false}
+                    />
                 </label>
                 <label class="field">
                     <span>Password</span>
-                    <input ref={password} name="password" type="password" required
-                        autocomplete="current-password" />
+                    <input
+                        ref={password}
+                        name="password"
+                        type="password"
+                        required
+                        autocomplete="current-password"
+                    />
                 </label>
                 {problem && <ProblemBox problem={problem} />}
                 <button type="submit" class="button primary" disabled={busy || wait > 0}>
                     {wait > 0 ? `Wait ${wait} s` : busy ? 'Signing in…' : 'Sign in'}
                 </button>
                 <p class="faint login-help">
-                    First start? The password of <code>admin</code> is in the file
-                    {' '}<code>initial-admin-password</code> of the state directory; cesid’s log names it.
+                    First start? The password of <code>admin</code> is in the file{' '}
+                    <code>initial-admin-password</code> of the state directory; cesid’s log names
+                    it.
                 </p>
             </form>
-            <div class="login-theme"><ThemeButton /></div>
+            <div class="login-theme">
+                <ThemeButton />
+            </div>
         </main>
     );
 }

@@ -21,8 +21,8 @@ export function NoSuchNode({ name }) {
     return (
         <Empty title="No such node">
             <p>
-                There is no node <strong>{name}</strong>, or you may not see it.
-                {' '}<Link to="nodes">All nodes</Link>
+                There is no node <strong>{name}</strong>, or you may not see it.{' '}
+                <Link to="nodes">All nodes</Link>
             </p>
         </Empty>
     );
@@ -32,15 +32,26 @@ function Processes({ node, state }) {
     const { items, problem, reload } = state;
     const [most, setMost] = useState(SHOWN);
     if (problem)
-        return <ProblemBox title="The processes could not be read." problem={problem} onRetry={reload} />;
+        return (
+            <ProblemBox
+                title="The processes could not be read."
+                problem={problem}
+                onRetry={reload}
+            />
+        );
     if (items === null)
         return <Loading what="the processes" />;
     if (items.length === 0)
         return (
             <Empty title="No processes">
-                {node.state === 'up'
-                    ? <p>This supervisord has no <code>[program:…]</code> section, or none was added yet with <code>supervisorctl update</code>.</p>
-                    : <p>They are listed once the node has been reached.</p>}
+                {node.state === 'up' ? (
+                    <p>
+                        This supervisord has no <code>[program:…]</code> section, or none was added
+                        yet with <code>supervisorctl update</code>.
+                    </p>
+                ) : (
+                    <p>They are listed once the node has been reached.</p>
+                )}
             </Empty>
         );
     const q = (query.value.get('q') ?? '').toLowerCase();
@@ -50,14 +61,19 @@ function Processes({ node, state }) {
             {(items.length >= SEARCHED || q) && (
                 <div class="filters" role="search">
                     <Search label="Process or group" />
-                    {q && <span class="page-count" role="status">{count(found.length)} of {count(items.length)}</span>}
+                    {q && (
+                        <span class="page-count" role="status">
+                            {count(found.length)} of {count(items.length)}
+                        </span>
+                    )}
                 </div>
             )}
             {found.length > 0 && (
                 <section class="card flush" aria-label="Processes">
                     <ProcessTable label={`Processes of ${node.name}`} total={found.length + 1}>
-                        {found.slice(0, most).map((process) =>
-                            <ProcessRow key={keyOf(process)} process={process} />)}
+                        {found.slice(0, most).map((process) => (
+                            <ProcessRow key={keyOf(process)} process={process} />
+                        ))}
                     </ProcessTable>
                 </section>
             )}
@@ -82,13 +98,19 @@ export function Node({ name }) {
     if (problem?.status === 404)
         return <NoSuchNode name={name} />;
     if (!node)
-        return problem ? <ProblemBox title="The node could not be read." problem={problem} />
-            : <Loading what={name} />;
+        return problem ? (
+            <ProblemBox title="The node could not be read." problem={problem} />
+        ) : (
+            <Loading what={name} />
+        );
     return (
         <>
             <nav class="crumbs" aria-label="Where this is">
-                <Link to="nodes">Nodes</Link><span aria-hidden="true">/</span>
-                <Link to={`nodes?environment=${encodeURIComponent(node.environment)}`}>{node.environment}</Link>
+                <Link to="nodes">Nodes</Link>
+                <span aria-hidden="true">/</span>
+                <Link to={`nodes?environment=${encodeURIComponent(node.environment)}`}>
+                    {node.environment}
+                </Link>
             </nav>
             <div class="page-head">
                 <h1 class="breakable">{node.name}</h1>
@@ -96,7 +118,8 @@ export function Node({ name }) {
                 {node.counts?.total > 0 && (
                     <span class={`page-count ${node.state === 'up' ? '' : 'stale'}`}>
                         {node.state !== 'up' && 'Last known: '}
-                        {node.counts.running} of {plural(node.counts.total, 'process', 'processes')} running
+                        {node.counts.running} of{' '}
+                        {plural(node.counts.total, 'process', 'processes')} running
                         <CountsBar counts={node.counts} />
                     </span>
                 )}
@@ -105,9 +128,11 @@ export function Node({ name }) {
             {problem && <ProblemBox title="The node could not be read." problem={problem} />}
             <NodeFacts node={node} />
             <NodeActions node={node} processes={processes.items} />
-            {can('process:read', node.environment)
-                ? <Processes node={node} state={processes} />
-                : <p class="note">You may not see this node’s processes.</p>}
+            {can('process:read', node.environment) ? (
+                <Processes node={node} state={processes} />
+            ) : (
+                <p class="note">You may not see this node’s processes.</p>
+            )}
         </>
     );
 }

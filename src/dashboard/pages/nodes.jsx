@@ -28,17 +28,33 @@ function useRowHeight() {
 function NodeRow({ node, index }) {
     return (
         <div role="row" class="row node-row" aria-rowindex={index + 2}>
-            <div role="cell" class="cell-state"><NodeState state={node.state} /></div>
+            <div role="cell" class="cell-state">
+                <NodeState state={node.state} />
+            </div>
             <div role="cell" class="cell-name">
-                <Link to={nodePath(node.name)} class="name">{node.name}</Link>
+                <Link to={nodePath(node.name)} class="name">
+                    {node.name}
+                </Link>
             </div>
-            <div role="cell" class="cell-environment">{node.environment}</div>
+            <div role="cell" class="cell-environment">
+                {node.environment}
+            </div>
             <div role="cell" class="cell-why" title={node.hint ?? undefined}>
-                {node.cause && <><code class="cause">{node.cause}</code> {node.hint}</>}
+                {node.cause && (
+                    <>
+                        <code class="cause">{node.cause}</code> {node.hint}
+                    </>
+                )}
             </div>
-            <div role="cell" class="cell-counts"><Counts counts={node.counts} stale={node.state !== 'up'} /></div>
-            <div role="cell" class="cell-since" title="In this state for"><Since time={node.since} /></div>
-            <div role="cell" class="cell-age" title="Age of its data"><DataAge node={node} /></div>
+            <div role="cell" class="cell-counts">
+                <Counts counts={node.counts} stale={node.state !== 'up'} />
+            </div>
+            <div role="cell" class="cell-since" title="In this state for">
+                <Since time={node.since} />
+            </div>
+            <div role="cell" class="cell-age" title="Age of its data">
+                <DataAge node={node} />
+            </div>
         </div>
     );
 }
@@ -46,18 +62,31 @@ function NodeRow({ node, index }) {
 function List({ shown }) {
     const height = useRowHeight();
     return (
-        <div class="table card flush" role="table" aria-label="Nodes" aria-rowcount={shown.length + 1}>
+        <div
+            class="table card flush"
+            role="table"
+            aria-label="Nodes"
+            aria-rowcount={shown.length + 1}
+        >
             <div role="row" class="row row-head node-row" aria-rowindex={1}>
                 <div role="columnheader">State</div>
                 <div role="columnheader">Node</div>
                 <div role="columnheader">Environment</div>
                 <div role="columnheader">Cause</div>
                 <div role="columnheader">Processes</div>
-                <div role="columnheader" class="cell-since">For</div>
-                <div role="columnheader" class="cell-age">Data</div>
+                <div role="columnheader" class="cell-since">
+                    For
+                </div>
+                <div role="columnheader" class="cell-age">
+                    Data
+                </div>
             </div>
-            <VirtualRows count={shown.length} height={height} keyOf={(index) => shown[index].name}
-                render={(index) => <NodeRow node={shown[index]} index={index} />} />
+            <VirtualRows
+                count={shown.length}
+                height={height}
+                keyOf={(index) => shown[index].name}
+                render={(index) => <NodeRow node={shown[index]} index={index} />}
+            />
         </div>
     );
 }
@@ -78,24 +107,41 @@ export function Nodes() {
             <div class="page-head">
                 <h1>Nodes</h1>
                 <span class="page-count" role="status">
-                    {filtered ? `${count(shown.length)} of ${plural(nodes.value.length, 'node')}`
+                    {filtered
+                        ? `${count(shown.length)} of ${plural(nodes.value.length, 'node')}`
                         : plural(nodes.value.length, 'node')}
                 </span>
             </div>
             <div class="filters" role="search">
                 <Search label="Name, label or cause" wait={nodes.value.length > 2000 ? 120 : 0} />
-                <Choice name="state" label="State" all="Any state"
-                    options={nodeStateNames.map((state) => [state, nodeStates[state].word])} />
-                <Choice name="environment" label="Environment" all="Any environment"
-                    options={environments.value.map(({ name }) => [name, name])
-                        .sort(([a], [b]) => (a < b ? -1 : 1))} />
+                <Choice
+                    name="state"
+                    label="State"
+                    all="Any state"
+                    options={nodeStateNames.map((state) => [state, nodeStates[state].word])}
+                />
+                <Choice
+                    name="environment"
+                    label="Environment"
+                    all="Any environment"
+                    options={environments.value
+                        .map(({ name }) => [name, name])
+                        .sort(([a], [b]) => (a < b ? -1 : 1))}
+                />
             </div>
-            {shown.length > 0 ? <List shown={shown} /> : (
+            {shown.length > 0 ? (
+                <List shown={shown} />
+            ) : (
                 <Empty title="No node matches">
                     <p>
                         None of {plural(nodes.value.length, 'node')} is like that.{' '}
-                        <button type="button" class="button" onClick={() =>
-                            setQuery({ q: '', state: '', environment: '' })}>Show all</button>
+                        <button
+                            type="button"
+                            class="button"
+                            onClick={() => setQuery({ q: '', state: '', environment: '' })}
+                        >
+                            Show all
+                        </button>
                     </p>
                 </Empty>
             )}

@@ -3,8 +3,14 @@ import { computed } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { count, plural } from '../lib/format.js';
 import { nodePath } from '../lib/routes.js';
-import { endedWell, isFailing, nodeStateNames, nodeStates, processStateNames, processStates } from
-    '../lib/states.js';
+import {
+    endedWell,
+    isFailing,
+    nodeStateNames,
+    nodeStates,
+    processStateNames,
+    processStates,
+} from '../lib/states.js';
 import { can } from '../session.js';
 import { environments, failing, failingState, loaded, nodes, totals } from '../store.js';
 import { DataAge, Since } from '../components/age.jsx';
@@ -26,7 +32,10 @@ function Figure({ to, look, value }) {
     return (
         <Link to={to} class={`figure tone-${look.tone} ${value === 0 ? 'none' : ''}`}>
             <span class="figure-value">{count(value)}</span>
-            <span class="figure-word"><Mark shape={look.mark} />{look.word}</span>
+            <span class="figure-word">
+                <Mark shape={look.mark} />
+                {look.word}
+            </span>
         </Link>
     );
 }
@@ -37,25 +46,36 @@ function Totals() {
     return (
         <section class="totals" aria-label="Totals">
             <div class="card">
-                <h2><Link to="nodes">{plural(nodeTotal, 'node')}</Link></h2>
+                <h2>
+                    <Link to="nodes">{plural(nodeTotal, 'node')}</Link>
+                </h2>
                 <div class="figures">
                     {nodeStateNames.map((state) => (
-                        <Figure key={state} to={pathWith('nodes', state)} look={nodeStates[state]}
-                            value={byNode[state] ?? 0} />
+                        <Figure
+                            key={state}
+                            to={pathWith('nodes', state)}
+                            look={nodeStates[state]}
+                            value={byNode[state] ?? 0}
+                        />
                     ))}
                 </div>
             </div>
             {can('process:read') && (
                 <div class="card">
                     <h2>
-                        <Link to="processes">{plural(processes.total, 'process', 'processes')}</Link>
+                        <Link to="processes">
+                            {plural(processes.total, 'process', 'processes')}
+                        </Link>
                         <CountsBar counts={processes} />
                     </h2>
                     <div class="figures">
                         {processStateNames.map((state) => (
-                            <Figure key={state} to={pathWith('processes', state)}
+                            <Figure
+                                key={state}
+                                to={pathWith('processes', state)}
                                 look={processStates[state]}
-                                value={processes[state.toLowerCase()] ?? 0} />
+                                value={processes[state.toLowerCase()] ?? 0}
+                            />
                         ))}
                     </div>
                 </div>
@@ -76,7 +96,9 @@ function DownNodes() {
                     <li key={node.name} class="down-item">
                         <div class="down-what">
                             <NodeState state={node.state} />
-                            <Link to={nodePath(node.name)} class="name">{node.name}</Link>
+                            <Link to={nodePath(node.name)} class="name">
+                                {node.name}
+                            </Link>
                             <span class="faint">{node.environment}</span>
                         </div>
                         <div class="down-why">
@@ -89,8 +111,11 @@ function DownNodes() {
                 ))}
             </ul>
             {list.length > SHOWN_NODES && (
-                <p class="more"><Link to={pathWith('nodes', 'down')}>
-                    All {count(list.length)} nodes that are down</Link></p>
+                <p class="more">
+                    <Link to={pathWith('nodes', 'down')}>
+                        All {count(list.length)} nodes that are down
+                    </Link>
+                </p>
             )}
         </section>
     );
@@ -112,17 +137,26 @@ function FailingProcesses() {
                 {urgent > 0
                     ? `${plural(urgent, 'process needs', 'processes need')} attention`
                     : `${plural(ended, 'process', 'processes')} ended with status 0`}
-                {urgent > 0 && ended > 0 && <span class="aside">{count(ended)} ended with status 0</span>}
+                {urgent > 0 && ended > 0 && (
+                    <span class="aside">{count(ended)} ended with status 0</span>
+                )}
             </h2>
             <ProcessTable label="Failing processes" showNode>
                 {list.slice(0, SHOWN).map((process) => (
-                    <ProcessRow key={`${process.node} ${process.id}`} process={process} showNode
-                        clear={false} />
+                    <ProcessRow
+                        key={`${process.node} ${process.id}`}
+                        process={process}
+                        showNode
+                        clear={false}
+                    />
                 ))}
             </ProcessTable>
             {more && (
-                <p class="more"><Link to={pathWith('processes', 'FATAL,BACKOFF,UNKNOWN,EXITED')}>
-                    All of them</Link></p>
+                <p class="more">
+                    <Link to={pathWith('processes', 'FATAL,BACKOFF,UNKNOWN,EXITED')}>
+                        All of them
+                    </Link>
+                </p>
             )}
         </section>
     );
@@ -130,17 +164,17 @@ function FailingProcesses() {
 
 function AllWell() {
     const { nodes: byNode, processes } = totals.value;
-    const well = failingState.value.loaded && down.value.length === 0 &&
-        failing.value.every(endedWell);
+    const well =
+        failingState.value.loaded && down.value.length === 0 && failing.value.every(endedWell);
     if (!well || byNode.up === 0)
         return null;
     return (
         <section class="card well tone-good">
             <Mark shape="disc" />
             <p>
-                <strong>Nothing needs attention.</strong>{' '}
-                {plural(byNode.up, 'node')} up, {count(processes.running)} of
-                {' '}{plural(processes.total, 'process', 'processes')} running.
+                <strong>Nothing needs attention.</strong> {plural(byNode.up, 'node')} up,{' '}
+                {count(processes.running)} of {plural(processes.total, 'process', 'processes')}{' '}
+                running.
             </p>
         </section>
     );
@@ -153,18 +187,29 @@ function Environments() {
             <ul class="plain environments">
                 {environments.value.map(({ name, total, nodes: byNode, processes }) => (
                     <li key={name} class="environment">
-                        <Link to={`nodes?environment=${encodeURIComponent(name)}`} class="name">{name}</Link>
+                        <Link to={`nodes?environment=${encodeURIComponent(name)}`} class="name">
+                            {name}
+                        </Link>
                         <span class="environment-nodes">
                             {byNode.down > 0 && (
-                                <span class="state tone-fail"><Mark shape="cross" />{count(byNode.down)} down</span>
+                                <span class="state tone-fail">
+                                    <Mark shape="cross" />
+                                    {count(byNode.down)} down
+                                </span>
                             )}
                             <span>{plural(total, 'node')}</span>
                         </span>
                         <span class="environment-processes">
                             {processes.fatal > 0 && (
-                                <span class="state tone-fail"><Mark shape="cross" />{count(processes.fatal)} fatal</span>
+                                <span class="state tone-fail">
+                                    <Mark shape="cross" />
+                                    {count(processes.fatal)} fatal
+                                </span>
                             )}
-                            <span>{count(processes.running)}<span class="faint">/{count(processes.total)} running</span></span>
+                            <span>
+                                {count(processes.running)}
+                                <span class="faint">/{count(processes.total)} running</span>
+                            </span>
                         </span>
                         <CountsBar counts={processes} />
                     </li>

@@ -22,7 +22,10 @@ function Log({ process }) {
     if (!process.stdout_log && !process.stderr_log)
         return (
             <Empty title="No log">
-                <p>This program has neither <code>stdout_logfile</code> nor <code>stderr_logfile</code> in supervisord’s configuration.</p>
+                <p>
+                    This program has neither <code>stdout_logfile</code> nor{' '}
+                    <code>stderr_logfile</code> in supervisord’s configuration.
+                </p>
             </Empty>
         );
     return <LogPanel key={keyOf(process)} process={process} />;
@@ -39,7 +42,8 @@ export function Process({ node: name, id }) {
     return (
         <div class="process-page">
             <nav class="crumbs" aria-label="Where this is">
-                <Link to="nodes">Nodes</Link><span aria-hidden="true">/</span>
+                <Link to="nodes">Nodes</Link>
+                <span aria-hidden="true">/</span>
                 <Link to={nodePath(name)}>{name}</Link>
             </nav>
             <div class="page-head">
@@ -48,23 +52,41 @@ export function Process({ node: name, id }) {
                 {process && (
                     <span class="page-count">
                         {processRemark(process)}{' '}
-                        <span class="faint">for <Since time={isActive(process) ? process.started_at
-                            : process.stopped_at ?? process.started_at} /></span>
+                        <span class="faint">
+                            for{' '}
+                            <Since
+                                time={
+                                    isActive(process)
+                                        ? process.started_at
+                                        : (process.stopped_at ?? process.started_at)
+                                }
+                            />
+                        </span>
                     </span>
                 )}
                 {process && <ProcessActions process={process} clear />}
             </div>
             {node?.state === 'down' && (
-                <p class="note">The node is down (<code class="cause">{node.cause}</code>): this is what was last known.</p>
+                <p class="note">
+                    The node is down (<code class="cause">{node.cause}</code>): this is what was
+                    last known.
+                </p>
             )}
             {process && <Outcome of={keyOf(process)} />}
-            {problem && <ProblemBox title="The process could not be read." problem={problem} onRetry={reload} />}
+            {problem && (
+                <ProblemBox
+                    title="The process could not be read."
+                    problem={problem}
+                    onRetry={reload}
+                />
+            )}
             {!problem && !items && <Loading what={id} />}
             {items && !process && (
                 <Empty title="No such process">
                     <p>
-                        <strong>{name}</strong> has no process <strong>{id}</strong>. It may have been
-                        removed from supervisord’s configuration. <Link to={nodePath(name)}>All processes of {name}</Link>
+                        <strong>{name}</strong> has no process <strong>{id}</strong>. It may have
+                        been removed from supervisord’s configuration.{' '}
+                        <Link to={nodePath(name)}>All processes of {name}</Link>
                     </p>
                 </Empty>
             )}

@@ -25,11 +25,27 @@ function Pager({ page, trail, setTrail }) {
     const first = trail.length * PAGE;
     return (
         <nav class="pager" aria-label="Pages of the list">
-            <Button icon={PreviousIcon} label="Previous" disabled={trail.length === 0}
-                onClick={() => { setTrail(trail.slice(0, -1)); scrollTo(0, 0); }} />
-            <span>{count(first + 1)} to {count(first + page.items.length)} of {count(page.total)}</span>
-            <Button icon={NextIcon} label="Next" disabled={!page.next}
-                onClick={() => { setTrail([...trail, page.next]); scrollTo(0, 0); }} />
+            <Button
+                icon={PreviousIcon}
+                label="Previous"
+                disabled={trail.length === 0}
+                onClick={() => {
+                    setTrail(trail.slice(0, -1));
+                    scrollTo(0, 0);
+                }}
+            />
+            <span>
+                {count(first + 1)} to {count(first + page.items.length)} of {count(page.total)}
+            </span>
+            <Button
+                icon={NextIcon}
+                label="Next"
+                disabled={!page.next}
+                onClick={() => {
+                    setTrail([...trail, page.next]);
+                    scrollTo(0, 0);
+                }}
+            />
         </nav>
     );
 }
@@ -38,8 +54,15 @@ function Rows({ page, table, filtered }) {
     if (page.items.length === 0)
         return filtered ? (
             <Empty title="No process matches">
-                <p><button type="button" class="button" onClick={() =>
-                    setQuery({ q: '', state: '', environment: '' })}>Show all</button></p>
+                <p>
+                    <button
+                        type="button"
+                        class="button"
+                        onClick={() => setQuery({ q: '', state: '', environment: '' })}
+                    >
+                        Show all
+                    </button>
+                </p>
             </Empty>
         ) : (
             <Empty title="No processes">
@@ -49,8 +72,9 @@ function Rows({ page, table, filtered }) {
     return (
         <div class="card flush" ref={table}>
             <ProcessTable label="Processes" showNode total={page.total + 1}>
-                {page.items.map((process) =>
-                    <ProcessRow key={keyOf(process)} process={process} showNode clear={false} />)}
+                {page.items.map((process) => (
+                    <ProcessRow key={keyOf(process)} process={process} showNode clear={false} />
+                ))}
             </ProcessTable>
         </div>
     );
@@ -68,8 +92,10 @@ export function Processes() {
     const of = JSON.stringify(filter);
     const trail = paging.of === of ? paging.trail : [];
     const setTrail = (next) => setPaging({ of, trail: next });
-    const held = () => Boolean(table.current?.matches(':hover') ||
-        table.current?.contains(document.activeElement));
+    const held = () =>
+        Boolean(
+            table.current?.matches(':hover') || table.current?.contains(document.activeElement),
+        );
     const page = useProcessPages(filter, trail.at(-1) ?? '', held);
 
     useEffect(() => {
@@ -87,22 +113,40 @@ export function Processes() {
                     {page.items && plural(page.total, 'process', 'processes')}
                 </span>
                 {page.outdated > 0 && (
-                    <Button icon={RefreshIcon} label={`Sort again (${plural(page.outdated, 'change')})`}
-                        onClick={page.reload} />
+                    <Button
+                        icon={RefreshIcon}
+                        label={`Sort again (${plural(page.outdated, 'change')})`}
+                        onClick={page.reload}
+                    />
                 )}
             </div>
             <div class="filters" role="search">
                 <Search label="Process, group or node" wait={200} />
                 <Choice name="state" label="State" all="Any state" options={stateOptions} />
-                <Choice name="environment" label="Environment" all="Any environment"
-                    options={environments.value.map(({ name }) => [name, name])
-                        .sort(([a], [b]) => (a < b ? -1 : 1))} />
+                <Choice
+                    name="environment"
+                    label="Environment"
+                    all="Any environment"
+                    options={environments.value
+                        .map(({ name }) => [name, name])
+                        .sort(([a], [b]) => (a < b ? -1 : 1))}
+                />
             </div>
-            {page.problem && <ProblemBox title="The processes could not be read."
-                problem={page.problem} onRetry={page.reload} />}
+            {page.problem && (
+                <ProblemBox
+                    title="The processes could not be read."
+                    problem={page.problem}
+                    onRetry={page.reload}
+                />
+            )}
             {!page.items && !page.problem && <Loading what="the processes" />}
-            {page.items && <Rows page={page} table={table}
-                filtered={filter.q || filter.state || filter.environment} />}
+            {page.items && (
+                <Rows
+                    page={page}
+                    table={table}
+                    filtered={filter.q || filter.state || filter.environment}
+                />
+            )}
             {page.items && <Pager page={page} trail={trail} setTrail={setTrail} />}
         </>
     );

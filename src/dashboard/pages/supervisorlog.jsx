@@ -32,20 +32,29 @@ export function SupervisorLog({ name }) {
     return (
         <div class="process-page">
             <nav class="crumbs" aria-label="Where this is">
-                <Link to="nodes">Nodes</Link><span aria-hidden="true">/</span>
+                <Link to="nodes">Nodes</Link>
+                <span aria-hidden="true">/</span>
                 <Link to={nodePath(name)}>{name}</Link>
             </nav>
             <div class="page-head">
                 <h1>supervisord’s log</h1>
                 <Button icon={RefreshIcon} label="Read again" onClick={load} />
             </div>
-            {problem && <ProblemBox title="The log could not be read." problem={problem} onRetry={load} />}
+            {problem && (
+                <ProblemBox title="The log could not be read." problem={problem} onRetry={load} />
+            )}
             {buffer && (
                 <section class="log card flush" aria-label="Log">
                     <div class="log-body">
-                        <LogView lines={buffer.lines} partial={plainLine(buffer.partial)}
-                            dropped={buffer.dropped} follow={follow} onFollow={setFollow} wrap
-                            label={`supervisord's log on ${name}`} />
+                        <LogView
+                            lines={buffer.lines}
+                            partial={plainLine(buffer.partial)}
+                            dropped={buffer.dropped}
+                            follow={follow}
+                            onFollow={setFollow}
+                            wrap
+                            label={`supervisord's log on ${name}`}
+                        />
                     </div>
                 </section>
             )}
