@@ -36,6 +36,7 @@ struct house {
     struct operations *operations;
     struct hub *hub;
     struct logstreams *logstreams;
+    struct health *health;
     struct server *server;
     struct pidfile *pidfile;
 };
@@ -220,6 +221,13 @@ static int start(struct house *house, const struct options *options, const struc
     house->hub = hub_create(house->config, house->registry, house->auth);
     house->logstreams = logstreams_create(house->config, house->registry, hub_sink, house->hub);
     hub_attach_logstreams(house->hub, house->logstreams);
+    house->health = health_create(&(struct health_sources){.config = house->config,
+                                                           .store = house->store,
+                                                           .bus = house->bus,
+                                                           .registry = house->registry,
+                                                           .refresh = house->refresh,
+                                                           .operations = house->operations,
+                                                           .hub = house->hub});
     bus_add_sink(house->bus, hub_sink, house->hub);
 
     if ((error = bus_start(house->bus)) != CESID_OK ||
@@ -228,7 +236,8 @@ static int start(struct house *house, const struct options *options, const struc
         (error = logstreams_start(house->logstreams)) != CESID_OK ||
         (error = operations_start(house->operations)) != CESID_OK ||
         (error = add_nodes(house, config)) != CESID_OK ||
-        (error = refresh_start(house->refresh)) != CESID_OK)
+        (error = refresh_start(house->refresh)) != CESID_OK ||
+        (error = health_start(house->health)) != CESID_OK)
         return error;
     server_open(house->server, &(struct server_context){.config = house->config,
                                                         .store = house->store,
@@ -240,6 +249,7 @@ static int start(struct house *house, const struct options *options, const struc
                                                         .operations = house->operations,
                                                         .hub = house->hub,
                                                         .logstreams = house->logstreams,
+                                                        .health = house->health,
                                                         .assets = assets,
                                                         .assets_count = assets_count,
                                                         .version = CESID_VERSION,
@@ -267,6 +277,8 @@ static void stop(struct house *house)
         server_drain(house->server, deadline);
         server_stop(house->server);
     }
+    if (house->health != NULL)
+        health_stop(house->health);
     if (house->refresh != NULL)
         refresh_stop(house->refresh);
     if (house->logstreams != NULL)
@@ -277,6 +289,7 @@ static void stop(struct house *house)
         bus_stop(house->bus);
 
     server_destroy(&house->server);
+    health_destroy(&house->health);
     hub_destroy(&house->hub);
     logstreams_destroy(&house->logstreams);
     operations_destroy(&house->operations);

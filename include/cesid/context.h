@@ -9,6 +9,7 @@
 #include "cesid/auth.h"
 #include "cesid/bus.h"
 #include "cesid/config.h"
+#include "cesid/health.h"
 #include "cesid/hub.h"
 #include "cesid/logstream.h"
 #include "cesid/operation.h"
@@ -31,6 +32,7 @@ struct server_context {
     struct operations *operations;
     struct hub *hub;
     struct logstreams *logstreams;
+    struct health *health;
     const struct asset *assets; /* the dashboard */
     size_t assets_count;
     const char *version;  /* "0.1.0" */

@@ -18,11 +18,13 @@
 struct refresh;
 
 struct refresh_figures {
-    size_t nodes;   /* scheduled */
-    size_t in_use;  /* permits */
-    size_t limit;   /* permits in all */
-    size_t waiting; /* nodes that are due and wait for a permit */
-    double lag;     /* seconds that the most overdue node is late */
+    size_t nodes;           /* scheduled */
+    size_t in_use;          /* permits */
+    size_t limit;           /* permits in all */
+    size_t waiting;         /* nodes that are due and wait for a permit */
+    size_t on_demand;       /* permits in use by polls that somebody waits for… */
+    size_t on_demand_limit; /* …which are apart from those above */
+    double lag;             /* seconds that the most overdue node is late */
 };
 
 /* Registers itself as the registry's watcher. */

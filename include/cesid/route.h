@@ -81,6 +81,9 @@ struct route_table {
 
 #define ROUTE_FIELDS(array) .fields = (array), .fields_count = ARRAY_LENGTH(array)
 
+/* The route as metrics name it; NULL is "unmatched". */
+const char *route_label(const struct route *route);
+
 /* A path in decoded segments. */
 struct route_path {
     char *segments[ROUTE_SEGMENTS_MAX];

@@ -66,6 +66,8 @@ struct store_figures {
     int in_use;
     int waiting;
 };
+/* A statement failed, and none has succeeded since. */
+bool store_troubled(const struct store *store);
 void store_figures(struct store *store, struct store_figures *figures);
 
 #endif

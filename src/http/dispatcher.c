@@ -295,7 +295,7 @@ static void count_served(const struct request *request, const struct response *r
 {
     static const char *const methods[] = {"GET",   "HEAD",   "POST",   "PUT",
                                           "PATCH", "DELETE", "OPTIONS"};
-    const char *route = request->route == NULL ? "unmatched" : request->route->path;
+    const char *route = route_label(request->route);
     const char *method = "other";
     char status[8];
     for (size_t i = 0; i < ARRAY_LENGTH(methods); i++)

@@ -13,6 +13,13 @@
 #include "cesid/memory.h"
 #include "cesid/text.h"
 
+const char *route_label(const struct route *route)
+{
+    if (route == NULL)
+        return "unmatched";
+    return strcmp(route->path, "*") == 0 ? "/" : route->path;
+}
+
 static int hex(char c)
 {
     if (c >= '0' && c <= '9')

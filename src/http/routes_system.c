@@ -106,11 +106,19 @@ static int system_show(struct request *request, struct response *response)
     return 0;
 }
 
+static int health(struct request *request, struct response *response)
+{
+    enum health_status status = health_json(response_json(response), request->context->health);
+    if (status == HEALTH_FAILED)
+        response->status = 503;
+    return 0;
+}
+
 static int levels(struct request *request, struct response *response)
 {
-    static const char *const subsystems[] = {"auth", "base",      "bus",     "config",   "http",
-                                             "hub",  "journal",   "logs",    "main",     "node",
-                                             "rpc",  "operation", "refresh", "registry", "store"};
+    static const char *const subsystems[] = {
+        "auth", "base", "bus",  "config", "http",      "health",  "hub",      "journal",
+        "logs", "main", "node", "rpc",    "operation", "refresh", "registry", "store"};
     struct json *json = response_json(response);
     enum log_level general = log_level_of(NULL);
     (void) request;
@@ -184,6 +192,12 @@ static const struct route routes[] = {
      .scope = ROUTE_GLOBAL,
      .handler = system_show,
      .about = "Version, uptime, threads, queues"},
+    {.method = "GET",
+     .path = "/api/v1/health",
+     .scope = ROUTE_GLOBAL,
+     .handler = health,
+     .about = "How each part of cesid is, since when and why",
+     .quiet = true},
     {.method = "GET",
      .path = "/api/v1/system/log-level",
      .scope = ROUTE_GLOBAL,

@@ -184,6 +184,11 @@ static void give_back(struct store *store, struct pool *pool, struct store_conne
     lock_release(&store->lock);
 }
 
+bool store_troubled(const struct store *store)
+{
+    return atomic_load_explicit(&store->troubled, memory_order_relaxed);
+}
+
 void store_figures(struct store *store, struct store_figures *figures)
 {
     *figures = (struct store_figures){0};

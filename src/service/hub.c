@@ -279,9 +279,10 @@ int hub_take(struct hub_client *client, int64_t deadline, struct event **event, 
     if (*event != NULL) {
         *seq = ++client->seq;
         metrics_count(METRIC_WS_MESSAGES, (*event)->name);
-    } else if (client->state != CLIENT_OPEN)
+    } else if (client->state != CLIENT_OPEN) {
         error = client->close_code == HUB_CLOSE_GOING_AWAY ? CESID_E_SHUTTING_DOWN
                                                            : CESID_E_SESSION_EXPIRED;
+    }
     client->progress_at = clock_now();
     lock_release(&client->lock);
     return error;

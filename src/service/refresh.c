@@ -383,6 +383,8 @@ void refresh_figures(struct refresh *refresh, struct refresh_figures *figures)
     figures->nodes = HASH_COUNT(refresh->entries);
     figures->in_use = refresh->in_use[POOL_HEALTHY] + refresh->in_use[POOL_SUSPECT];
     figures->limit = refresh->limit;
+    figures->on_demand = refresh->in_use[POOL_WISH];
+    figures->on_demand_limit = WISH_PERMITS;
     for (size_t i = 0; i < ARRAY_LENGTH(heaps); i++) {
         struct due *first = due_heap_first(heaps[i]);
 
