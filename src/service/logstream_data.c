@@ -16,6 +16,9 @@
 
 #define HEAD 1024 /* how far back supervisord starts */
 
+/* What supervisord says, in the middle of the stream, when a log became shorter. */
+static const char truncated_mark[] = "==> File truncated <==\n";
+
 void logstream_piece_free(struct logstream_piece *piece)
 {
     free(piece->data);
@@ -150,6 +153,8 @@ static bool take_locked(struct logstream *stream, const char *data, size_t lengt
 
         stream->at_line_start = true;
         stream->next_offset += (int64_t) drop;
+        if (stream->resumed)
+            stream->skipped += (int64_t) drop;
         data += drop;
         length -= drop;
     }
@@ -181,6 +186,22 @@ static bool take_locked(struct logstream *stream, const char *data, size_t lengt
     return true;
 }
 
+/* The log begins anew: readers see it by the offset. */
+static void begin_anew(struct logstream *stream)
+{
+    struct logstreams *streams = stream->streams;
+
+    lock_acquire(&streams->lock);
+    stream->next_offset = 0;
+    stream->partial_length = 0;
+    stream->discard = 0;
+    stream->skipped = 0;
+    stream->at_line_start = true;
+    strbuf_clear(&stream->tail);
+    lock_release(&streams->lock);
+    logstream_tell(stream, CESID_OK);
+}
+
 static bool on_data(void *argument, const char *data, size_t length)
 {
     struct logstream *stream = argument;
@@ -189,9 +210,18 @@ static bool on_data(void *argument, const char *data, size_t length)
 
     while (length > 0 && !closed) {
         size_t part = length < LOGSTREAM_PIECE ? length : LOGSTREAM_PIECE;
+        const char *mark = memmem(data, part, truncated_mark, sizeof(truncated_mark) - 1);
         struct logstream_piece piece = {0};
         bool some;
 
+        if (mark == data) {
+            begin_anew(stream);
+            data += sizeof(truncated_mark) - 1;
+            length -= sizeof(truncated_mark) - 1;
+            continue;
+        }
+        if (mark != NULL)
+            part = (size_t) (mark - data);
         lock_acquire(&streams->lock);
         closed = stream->closed;
         stream->told = CESID_OK;
@@ -239,6 +269,7 @@ static void place_locked(struct logstream *stream, int64_t size)
     stream->partial_length = 0;
     stream->discard = 0;
     stream->at_line_start = start == 0;
+    stream->resumed = stream->next_offset >= 0 && stream->next_offset <= size;
     if (stream->next_offset >= start && stream->next_offset <= size) {
         stream->discard = stream->next_offset - start;
         stream->at_line_start = true;

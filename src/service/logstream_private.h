@@ -33,6 +33,7 @@ struct logstream {
     uint64_t number;     /* of the last piece; a later stream of the topic begins higher */
     int64_t next_offset; /* where the next byte belongs in the log; -1: not known yet */
     int64_t discard;     /* bytes at the start of an upstream that were passed on before */
+    bool resumed;        /* the upstream goes on where an earlier one ended, or after a gap */
     bool at_line_start;  /* false: the first piece begins inside a line, which is dropped */
     char partial[4];     /* the beginning of a character */
     size_t partial_length;
