@@ -1,0 +1,626 @@
+/*
+ * Live logs against a small supervisord: it tells the size of one log and streams it, and cuts,
+ * refuses and counts connections on order.
+ */
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "cesid/check.h"
+#include "cesid/clock.h"
+#include "cesid/error.h"
+#include "cesid/lock.h"
+#include "cesid/logstream.h"
+#include "cesid/memory.h"
+#include "cesid/strbuf.h"
+#include "cesid/text.h"
+#include "cesid/thread.h"
+
+#define TOPIC       "log:a:g:p:stdout"
+#define CONNECTIONS 512
+
+static struct {
+    struct lock lock;
+    struct cond changed;
+    int listener;
+    int port;
+    struct thread acceptor;
+    struct thread threads[CONNECTIONS];
+    /* guarded by lock */
+    int fds[CONNECTIONS];
+    int count;
+    struct strbuf log;
+    int tails, tails_opened;
+    int cut;      /* how often all tails were cut */
+    bool refuses; /* no such process */
+    bool stopping;
+} peer;
+
+static bool send_all(int fd, const char *data, size_t length)
+{
+    while (length > 0) {
+        ssize_t sent = send(fd, data, length, MSG_NOSIGNAL);
+
+        if (sent <= 0)
+            return false;
+        data += sent;
+        length -= (size_t) sent;
+    }
+    return true;
+}
+
+static bool send_text(int fd, const char *text)
+{
+    return send_all(fd, text, strlen(text));
+}
+
+static bool answer_size(int fd)
+{
+    char body[600], head[200];
+    int length;
+
+    lock_acquire(&peer.lock);
+    length = snprintf(body, sizeof(body),
+                      "<?xml version='1.0'?><methodResponse><params><param><value><array><data>"
+                      "<value><string></string></value><value><int>%zu</int></value>"
+                      "<value><boolean>0</boolean></value></data></array></value></param></params>"
+                      "</methodResponse>",
+                      peer.log.length);
+    lock_release(&peer.lock);
+    snprintf(head, sizeof(head),
+             "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n", length);
+    return send_text(fd, head) && send_all(fd, body, (size_t) length);
+}
+
+static bool send_chunk(int fd, const char *data, size_t length)
+{
+    char head[32];
+
+    snprintf(head, sizeof(head), "%zx\r\n", length);
+    return send_text(fd, head) && send_all(fd, data, length) && send_text(fd, "\r\n");
+}
+
+/* As supervisor/http.py does: up to 1,024 bytes back, then what comes. */
+static bool stream_log(int fd)
+{
+    size_t at;
+    int cut;
+    bool good, refuses;
+
+    lock_acquire(&peer.lock);
+    refuses = peer.refuses;
+    lock_release(&peer.lock);
+    if (refuses)
+        return send_text(fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    good = send_text(fd, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                         "Transfer-Encoding: chunked\r\n\r\n");
+    lock_acquire(&peer.lock);
+    at = peer.log.length >= 1024 ? peer.log.length - 1024 : 0;
+    cut = peer.cut;
+    peer.tails++;
+    peer.tails_opened++;
+    while (good && peer.cut == cut && !peer.stopping) {
+        char byte;
+
+        if (recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0) {
+            good = false;
+        } else if (peer.log.length < at) {
+            at = 0;
+            lock_release(&peer.lock);
+            good = send_chunk(fd, "==> File truncated <==\n", 23);
+            lock_acquire(&peer.lock);
+        } else if (peer.log.length > at) {
+            size_t length = peer.log.length - at;
+            char *copy = mem_bytes(peer.log.data + at, length);
+
+            at += length;
+            lock_release(&peer.lock);
+            good = send_chunk(fd, copy, length);
+            free(copy);
+            lock_acquire(&peer.lock);
+        } else {
+            cond_wait_until(&peer.changed, &peer.lock, clock_after(0.01));
+        }
+    }
+    peer.tails--;
+    lock_release(&peer.lock);
+    return false;
+}
+
+static void serve(void *argument)
+{
+    int fd = *(int *) argument;
+    char request[20000];
+    size_t length = 0;
+    bool good = true;
+
+    while (good) {
+        char *end;
+        ssize_t got = recv(fd, request + length, sizeof(request) - 1 - length, 0);
+
+        if (got <= 0)
+            break;
+        length += (size_t) got;
+        request[length] = '\0';
+        if (strncmp(request, "GET", 3) == 0)
+            end = strstr(request, "\r\n\r\n");
+        else
+            end = strstr(request, "</methodCall>");
+        if (end == NULL)
+            continue;
+        good = strncmp(request, "GET /logtail/g%3Ap/stdout", 25) == 0 ? stream_log(fd)
+                                                                      : answer_size(fd);
+        length = 0;
+    }
+    shutdown(fd, SHUT_RDWR);
+}
+
+static void accept_all(void *argument)
+{
+    (void) argument;
+    for (;;) {
+        int fd = accept4(peer.listener, NULL, NULL, SOCK_CLOEXEC);
+
+        if (fd < 0)
+            return;
+        lock_acquire(&peer.lock);
+        CHECK(peer.count < CONNECTIONS);
+        peer.fds[peer.count] = fd;
+        CHECK(thread_start(&peer.threads[peer.count], "peer", "peer", serve,
+                           &peer.fds[peer.count]) == CESID_OK);
+        peer.count++;
+        lock_release(&peer.lock);
+    }
+}
+
+static void peer_start(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+
+    memset(&peer, 0, sizeof(peer));
+    lock_init(&peer.lock, LOCK_CONFIG);
+    cond_init(&peer.changed);
+    strbuf_init(&peer.log, (size_t) 64 << 20);
+    peer.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(peer.listener, (struct sockaddr *) &address, sizeof(address)), 0);
+    assert_int_equal(listen(peer.listener, 16), 0);
+    assert_int_equal(getsockname(peer.listener, (struct sockaddr *) &address, &size), 0);
+    peer.port = ntohs(address.sin_port);
+    assert_int_equal(thread_start(&peer.acceptor, "peer", "peer", accept_all, NULL), CESID_OK);
+}
+
+static void peer_stop(void)
+{
+    shutdown(peer.listener, SHUT_RDWR);
+    thread_join(&peer.acceptor);
+    lock_acquire(&peer.lock);
+    peer.stopping = true;
+    cond_broadcast(&peer.changed);
+    lock_release(&peer.lock);
+    for (int i = 0; i < peer.count; i++) {
+        shutdown(peer.fds[i], SHUT_RDWR);
+        thread_join(&peer.threads[i]);
+        close(peer.fds[i]);
+    }
+    close(peer.listener);
+    strbuf_destroy(&peer.log);
+    cond_destroy(&peer.changed);
+    lock_destroy(&peer.lock);
+}
+
+static void write_log(const char *data, size_t length)
+{
+    lock_acquire(&peer.lock);
+    strbuf_add(&peer.log, data, length);
+    cond_broadcast(&peer.changed);
+    lock_release(&peer.lock);
+}
+
+static void write_line(const char *text)
+{
+    char line[200];
+
+    write_log(line, (size_t) snprintf(line, sizeof(line), "%s\n", text));
+}
+
+/* ---- what readers saw ---- */
+
+static struct {
+    struct lock lock;
+    struct cond changed;
+    /* guarded by lock */
+    struct strbuf text;
+    int64_t first, next; /* offsets */
+    int64_t skipped;     /* as said */
+    int64_t missing;     /* as seen by the offsets */
+    int jumps_back;
+    int errors;
+    uint64_t number;
+    bool disorder;
+} seen;
+
+static void on_event(void *argument, struct event *event)
+{
+    const char *skipped;
+
+    (void) argument;
+    lock_acquire(&seen.lock);
+    CHECK(event->type == EVENT_LOG && strcmp(event->topic, TOPIC) == 0);
+    seen.disorder = seen.disorder || event->number <= seen.number;
+    seen.number = event->number;
+    if (strstr(event->body, "\"error\":") != NULL) {
+        seen.errors++;
+    } else {
+        skipped = strstr(event->body, "\"skipped\":");
+        CHECK(skipped != NULL);
+        seen.skipped += strtoll(skipped + 10, NULL, 10);
+        if (seen.next < 0)
+            seen.first = event->raw_offset;
+        else if (event->raw_offset < seen.next)
+            seen.jumps_back++;
+        else
+            seen.missing += event->raw_offset - seen.next;
+        seen.next = event->raw_offset + (int64_t) event->raw_length;
+        strbuf_add(&seen.text, event->raw, event->raw_length);
+    }
+    cond_broadcast(&seen.changed);
+    lock_release(&seen.lock);
+}
+
+static bool see(const char *text)
+{
+    int64_t deadline = clock_after(15);
+    bool found;
+
+    lock_acquire(&seen.lock);
+    while (!(found = strstr(seen.text.data, text) != NULL) &&
+           cond_wait_until(&seen.changed, &seen.lock, deadline))
+        continue;
+    lock_release(&seen.lock);
+    return found;
+}
+
+static bool see_error(void)
+{
+    int64_t deadline = clock_after(15);
+    bool found;
+
+    lock_acquire(&seen.lock);
+    while (!(found = seen.errors > 0) && cond_wait_until(&seen.changed, &seen.lock, deadline))
+        continue;
+    lock_release(&seen.lock);
+    return found;
+}
+
+/* ---- the house ---- */
+
+static struct {
+    struct config_box *config;
+    struct bus *bus;
+    struct rpc_engine *engine;
+    struct registry *registry;
+    struct logstreams *streams;
+} house;
+
+static void house_open(void)
+{
+    char file[] = "/tmp/cesid-logstream-XXXXXX", url[64];
+    int fd = mkstemp(file);
+    struct config_problems problems;
+    struct config *config;
+    struct config_node node = {.name = (char *) "a",
+                               .environment = (char *) "production",
+                               .url = url,
+                               .username = (char *) "",
+                               .ca_file = (char *) "",
+                               .verify = true,
+                               .enabled = true};
+
+    peer_start();
+    memset(&seen, 0, sizeof(seen));
+    seen.next = -1;
+    lock_init(&seen.lock, LOCK_CONFIG);
+    cond_init(&seen.changed);
+    strbuf_init(&seen.text, (size_t) 64 << 20);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(config_load(file, &config, &problems), CESID_OK);
+    config_problems_free(&problems);
+    unlink(file);
+    house.config = config_box_create(config);
+    house.bus = bus_create(1024);
+    house.engine = rpc_engine_create(1);
+    house.registry = registry_create(house.bus, house.engine);
+    house.streams = logstreams_create(house.config, house.registry, on_event, NULL);
+    assert_int_equal(rpc_engine_start(house.engine), CESID_OK);
+    assert_int_equal(logstreams_start(house.streams), CESID_OK);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/RPC2", peer.port);
+    assert_int_equal(registry_add(house.registry, &node, false, NULL), CESID_OK);
+}
+
+static void house_close(void)
+{
+    assert_int_equal(logstreams_count(house.streams), 0);
+    assert_false(seen.disorder);
+    logstreams_stop(house.streams);
+    rpc_engine_stop(house.engine);
+    logstreams_destroy(&house.streams);
+    registry_destroy(&house.registry);
+    rpc_engine_destroy(&house.engine);
+    bus_destroy(&house.bus);
+    config_box_destroy(&house.config);
+    strbuf_destroy(&seen.text);
+    cond_destroy(&seen.changed);
+    lock_destroy(&seen.lock);
+    peer_stop();
+}
+
+static struct event *watch(uint64_t *after)
+{
+    struct event *tail = NULL;
+
+    assert_int_equal(logstreams_watch(house.streams, TOPIC, &tail, after), CESID_OK);
+    return tail;
+}
+
+static bool tail_is_open(void *argument)
+{
+    bool open;
+
+    (void) argument;
+    lock_acquire(&peer.lock);
+    open = peer.tails == 1;
+    lock_release(&peer.lock);
+    return open;
+}
+
+static bool no_tail(void *argument)
+{
+    bool none;
+
+    (void) argument;
+    lock_acquire(&peer.lock);
+    none = peer.tails == 0;
+    lock_release(&peer.lock);
+    return none;
+}
+
+/* What readers saw is the log from the first offset on. */
+static void assert_exact(void)
+{
+    char *text;
+    int64_t first, missing;
+    size_t length;
+
+    lock_acquire(&seen.lock);
+    text = mem_bytes(seen.text.data, seen.text.length);
+    length = seen.text.length;
+    first = seen.first;
+    missing = seen.missing;
+    lock_release(&seen.lock);
+    assert_int_equal(missing, 0);
+    lock_acquire(&peer.lock);
+    assert_int_equal((size_t) first + length, peer.log.length);
+    assert_memory_equal(peer.log.data + first, text, length);
+    lock_release(&peer.lock);
+    free(text);
+}
+
+static void test_offsets(void **state)
+{
+    struct event *tail, *late;
+    uint64_t after, late_after;
+
+    (void) state;
+    house_open();
+    for (int i = 0; i < 200; i++)
+        write_line("a line of some length that was there before");
+    write_line("the last one");
+    tail = watch(&after);
+    assert_null(tail);
+    assert_true(see("the last one\n"));
+    /* From a line's start, not from where supervisord happened to begin. */
+    lock_acquire(&seen.lock);
+    assert_int_equal(strncmp(seen.text.data, "a line", 6), 0);
+    lock_release(&seen.lock);
+    write_line("news");
+    assert_true(see("news\n"));
+    assert_exact();
+
+    /* A late watcher: the same bytes as a tail, then live from there. */
+    late = watch(&late_after);
+    assert_non_null(late);
+    lock_acquire(&seen.lock);
+    assert_int_equal(late->raw_offset, seen.first);
+    assert_int_equal(late->raw_length, seen.text.length);
+    assert_memory_equal(late->raw, seen.text.data, seen.text.length);
+    assert_int_equal(late_after, seen.number);
+    lock_release(&seen.lock);
+    event_unref(&late);
+    lock_acquire(&peer.lock);
+    assert_int_equal(peer.tails_opened, 1);
+    lock_release(&peer.lock);
+
+    /* A character that comes in two halves is passed on whole. */
+    write_log("caf\xC3", 4);
+    assert_true(see("caf"));
+    write_log("\xA9\n", 2);
+    assert_true(see("caf\xC3\xA9\n"));
+    assert_exact();
+
+    logstreams_unwatch(house.streams, TOPIC);
+    assert_int_equal(logstreams_count(house.streams), 1);
+    logstreams_unwatch(house.streams, TOPIC);
+    assert_true(eventually(no_tail, NULL));
+
+    /* The next stream of the topic is never taken for the old one. */
+    tail = watch(&late_after);
+    assert_null(tail);
+    assert_true(late_after > after);
+    logstreams_unwatch(house.streams, TOPIC);
+    house_close();
+}
+
+static void test_resume(void **state)
+{
+    struct event *tail;
+    uint64_t after;
+
+    (void) state;
+    house_open();
+    write_line("one");
+    tail = watch(&after);
+    assert_null(tail);
+    assert_true(see("one\n"));
+
+    /* The connection is lost; what was written meanwhile comes once. */
+    lock_acquire(&peer.lock);
+    peer.cut++;
+    cond_broadcast(&peer.changed);
+    strbuf_puts(&peer.log, "two\n");
+    lock_release(&peer.lock);
+    assert_true(see("two\n"));
+    assert_true(eventually(tail_is_open, NULL));
+    write_line("three");
+    assert_true(see("three\n"));
+    assert_exact();
+    logstreams_unwatch(house.streams, TOPIC);
+    house_close();
+}
+
+static void test_loss(void **state)
+{
+    struct event *tail;
+    uint64_t after;
+
+    (void) state;
+    house_open();
+    lock_acquire(&peer.lock);
+    peer.refuses = true;
+    lock_release(&peer.lock);
+    tail = watch(&after);
+    assert_null(tail);
+    assert_true(see_error());
+    /* A late watcher is told why nothing comes. */
+    tail = watch(&after);
+    assert_non_null(tail);
+    assert_non_null(strstr(tail->body, "\"error\":\"not_found\""));
+    event_unref(&tail);
+    lock_acquire(&peer.lock);
+    peer.refuses = false;
+    lock_release(&peer.lock);
+    write_line("here again");
+    assert_true(see("here again\n"));
+    lock_acquire(&seen.lock);
+    assert_int_equal(seen.errors, 1); /* said once, however often it was tried */
+    lock_release(&seen.lock);
+    logstreams_unwatch(house.streams, TOPIC);
+    logstreams_unwatch(house.streams, TOPIC);
+    house_close();
+}
+
+static void test_truncation(void **state)
+{
+    struct event *tail;
+    uint64_t after;
+
+    (void) state;
+    house_open();
+    write_line("before");
+    tail = watch(&after);
+    assert_null(tail);
+    assert_true(see("before\n"));
+    lock_acquire(&peer.lock);
+    strbuf_clear(&peer.log);
+    lock_release(&peer.lock);
+    lock_acquire(&seen.lock);
+    while (seen.jumps_back == 0)
+        assert_true(cond_wait_until(&seen.changed, &seen.lock, clock_after(15)));
+    assert_int_equal(seen.next, 0);
+    lock_release(&seen.lock);
+    write_line("after");
+    assert_true(see("before\nafter\n")); /* without supervisord's words */
+    lock_acquire(&seen.lock);
+    assert_int_equal(seen.next, 6);
+    lock_release(&seen.lock);
+    logstreams_unwatch(house.streams, TOPIC);
+    house_close();
+}
+
+static bool says_skipped(void *argument)
+{
+    bool says;
+
+    (void) argument;
+    write_line("more");
+    lock_acquire(&seen.lock);
+    says = seen.skipped > 0;
+    lock_release(&seen.lock);
+    return says;
+}
+
+static void test_flood(void **state)
+{
+    static char block[65536];
+    struct event *tail;
+    uint64_t after;
+
+    (void) state;
+    house_open();
+    write_line("start");
+    tail = watch(&after);
+    assert_null(tail);
+    assert_true(see("start\n"));
+    memset(block, 'x', sizeof(block));
+    block[sizeof(block) - 1] = '\n';
+    for (int i = 0; i < 160; i++) /* 10 MiB: five times what may come at once */
+        write_log(block, sizeof(block));
+    assert_true(eventually(says_skipped, NULL));
+    lock_acquire(&seen.lock);
+    assert_true(seen.skipped > 0);
+    assert_int_equal(seen.skipped, seen.missing); /* what is not there was said to be left out */
+    assert_true(seen.text.length < (size_t) 6 << 20);
+    lock_release(&seen.lock);
+    logstreams_unwatch(house.streams, TOPIC);
+    house_close();
+}
+
+static void test_topics(void **state)
+{
+    static const char *const bad[] = {"log:a:b:stdout", "log:a", "fleet", "log:a:g:p:stdlog"};
+    struct event *tail;
+    uint64_t after;
+
+    (void) state;
+    house_open();
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
+        assert_int_equal(logstreams_watch(house.streams, bad[i], &tail, &after),
+                         CESID_E_VALIDATION_FAILED);
+    /* Ended while it is being opened, many times over. */
+    for (int i = 0; i < 100; i++) {
+        tail = watch(&after);
+        event_unref(&tail);
+        logstreams_unwatch(house.streams, TOPIC);
+    }
+    assert_true(eventually(no_tail, NULL));
+    house_close();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        NAMED("a log's bytes come once, at their offsets, over one connection for all watchers",
+              test_offsets),
+        NAMED("a lost connection is made again, without a gap or a repetition", test_resume),
+        NAMED("what is not there is told once, also to who comes later, and tried again",
+              test_loss),
+        NAMED("a log that is truncated begins anew at offset 0", test_truncation),
+        NAMED("a flood is sampled, and what is left out is said", test_flood),
+        NAMED("topics of other forms are refused, watchers come and go quickly", test_topics),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
