@@ -79,6 +79,13 @@ static void put_index(struct response *response, const struct asset *asset)
     strbuf_add(&response->body, at, (size_t) (end - at));
 }
 
+/* The page differs by where it lives, and so does its tag. */
+static void put_etag(struct strbuf *etag, const struct asset *asset, const char *base_path)
+{
+    strbuf_add(etag, asset->etag, strlen(asset->etag) - 1);
+    strbuf_printf(etag, "%s\"", base_path);
+}
+
 static int serve(struct request *request, struct response *response)
 {
     const char *path = strcmp(request->path, "/") == 0 ? INDEX : request->path + 1;
@@ -96,10 +103,15 @@ static int serve(struct request *request, struct response *response)
     response->cacheable = true;
     response_header(response, "Cache-Control", "%s",
                     has_hash(asset) ? "public, max-age=31536000, immutable" : "no-cache");
-    response_header(response, "ETag", "%s", asset->etag);
+    struct strbuf etag;
+    strbuf_init(&etag, 4096);
+    put_etag(&etag, asset, index ? request->serving->base_path : "");
+    bool known = fresh(request, etag.data);
+    response_header(response, "ETag", "%s", etag.data);
+    strbuf_destroy(&etag);
     if (asset->gzip != NULL && !index)
         response_header(response, "Vary", "Accept-Encoding");
-    if (fresh(request, asset->etag)) {
+    if (known) {
         response->status = 304;
         return 0;
     }
