@@ -20,6 +20,7 @@
 #include "cesid/memory.h"
 #include "cesid/options.h"
 #include "cesid/server.h"
+#include "cesid/thread.h"
 #include "version.h"
 
 #define BUS_CAPACITY 65536
@@ -329,6 +330,7 @@ static int serve(const struct options *options, struct config *config)
         error = daemon_fork(&parent);
     if (error == CESID_OK && options->pidfile != NULL)
         error = pidfile_open(options->pidfile, &house.pidfile);
+    thread_adopt("main");
     block_signals(&signals);
     house.config = config_box_create(config_ref(config));
     if (error == CESID_OK)
