@@ -55,7 +55,7 @@ ASSETS_OBJECT := $(BUILD)/obj/gen/assets.o
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 
-.PHONY: all check unit programs dashboard install uninstall clean distclean fake fuzz fuzz-targets bench compile-commands
+.PHONY: FORCE all check unit programs dashboard install uninstall clean distclean fake fuzz fuzz-targets bench compile-commands
 .DELETE_ON_ERROR:
 .SECONDARY:
 
