@@ -26,6 +26,7 @@ struct node_counts {
     int total, running, starting, backoff, stopping, stopped, exited, fatal, unknown;
 };
 void node_counts_add(struct node_counts *counts, int statecode);
+void node_counts_sum(struct node_counts *sum, const struct node_counts *counts);
 void node_counts_json(struct json *json, const struct node_counts *counts);
 
 struct process_view {

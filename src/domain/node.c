@@ -38,30 +38,12 @@ bool node_state_parse(const char *name, enum node_state *state)
     return false;
 }
 
-static void copy_config(struct config_node *to, const struct config_node *from)
-{
-    to->name = mem_string(from->name);
-    to->environment = mem_string(from->environment);
-    to->url = mem_string(from->url);
-    to->username = mem_string(from->username);
-    to->password = secret_ref(from->password);
-    to->ca_file = mem_string(from->ca_file);
-    to->verify = from->verify;
-    to->enabled = from->enabled;
-    to->labels = mem_array(from->labels_count, sizeof(to->labels[0]));
-    to->labels_count = from->labels_count;
-    for (size_t i = 0; i < from->labels_count; i++) {
-        to->labels[i].key = mem_string(from->labels[i].key);
-        to->labels[i].value = mem_string(from->labels[i].value);
-    }
-}
-
 struct node_settings *node_settings_create(struct rpc_engine *engine,
                                            const struct config_node *config, bool from_store)
 {
     struct node_settings *settings = mem_alloc(sizeof(*settings));
 
-    copy_config(&settings->config, config);
+    config_node_copy(&settings->config, config);
     settings->from_store = from_store;
     settings->references = 1;
     if (config->enabled)
@@ -84,17 +66,7 @@ void node_settings_unref(struct node_settings **slot)
         return;
     if (settings->endpoint != NULL)
         rpc_endpoint_unref(&settings->endpoint);
-    free(settings->config.name);
-    free(settings->config.environment);
-    free(settings->config.url);
-    free(settings->config.username);
-    secret_unref(&settings->config.password);
-    free(settings->config.ca_file);
-    for (size_t i = 0; i < settings->config.labels_count; i++) {
-        free(settings->config.labels[i].key);
-        free(settings->config.labels[i].value);
-    }
-    free(settings->config.labels);
+    config_node_clear(&settings->config);
     free(settings);
 }
 

@@ -44,6 +44,19 @@ void node_counts_add(struct node_counts *counts, int statecode)
     }
 }
 
+void node_counts_sum(struct node_counts *sum, const struct node_counts *counts)
+{
+    sum->total += counts->total;
+    sum->running += counts->running;
+    sum->starting += counts->starting;
+    sum->backoff += counts->backoff;
+    sum->stopping += counts->stopping;
+    sum->stopped += counts->stopped;
+    sum->exited += counts->exited;
+    sum->fatal += counts->fatal;
+    sum->unknown += counts->unknown;
+}
+
 void node_counts_json(struct json *json, const struct node_counts *counts)
 {
     json_object(json);

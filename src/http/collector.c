@@ -65,19 +65,6 @@ static struct environment *environment_of(struct collection *all, const char *na
     return environment;
 }
 
-static void add_counts(struct node_counts *sum, const struct node_counts *counts)
-{
-    sum->total += counts->total;
-    sum->running += counts->running;
-    sum->starting += counts->starting;
-    sum->backoff += counts->backoff;
-    sum->stopping += counts->stopping;
-    sum->stopped += counts->stopped;
-    sum->exited += counts->exited;
-    sum->fatal += counts->fatal;
-    sum->unknown += counts->unknown;
-}
-
 /* Which processes are shown: the first of each node in turn, until max_series are used up. */
 static void choose_processes(struct collection *all)
 {
@@ -116,7 +103,7 @@ static void open_collection(struct collection *all, const struct request *reques
         all->nodes[i] = (struct seen){
             .name = node_name(node), .view = view, .breaker = node_breaker_state(node)};
         environment->nodes[view->state]++;
-        add_counts(&environment->processes, &view->counts);
+        node_counts_sum(&environment->processes, &view->counts);
     }
     HASH_SRT(hh, all->environments, by_name);
     choose_processes(all);

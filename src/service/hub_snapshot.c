@@ -16,19 +16,6 @@ struct totals {
     struct node_counts processes;
 };
 
-static void add_counts(struct node_counts *sum, const struct node_counts *counts)
-{
-    sum->total += counts->total;
-    sum->running += counts->running;
-    sum->starting += counts->starting;
-    sum->backoff += counts->backoff;
-    sum->stopping += counts->stopping;
-    sum->stopped += counts->stopped;
-    sum->exited += counts->exited;
-    sum->fatal += counts->fatal;
-    sum->unknown += counts->unknown;
-}
-
 static void render_totals(struct json *json, const struct totals *totals)
 {
     json_object(json);
@@ -62,7 +49,7 @@ static struct event *render(const struct node_list *list, const struct access *a
         if (access_allows(access, NODE_READ, view->settings->config.environment)) {
             node_json(&json, list->items[i], view);
             totals.states[view->state]++;
-            add_counts(&totals.processes, &view->counts);
+            node_counts_sum(&totals.processes, &view->counts);
         }
         node_view_unref(&view);
     }
