@@ -80,6 +80,8 @@ struct node *node_ref(struct node *node);
 void node_unref(struct node **node);
 const char *node_name(const struct node *node); /* immutable */
 bool node_removed(struct node *node);           /* no longer in the registry */
+/* Whether the node is still reached by that endpoint: else what it answers says nothing of it. */
+bool node_reached_by(struct node *node, const struct rpc_endpoint *endpoint);
 
 struct node_view *node_view(struct node *node); /* a reference, never NULL */
 struct node_view *node_view_ref(struct node_view *view);
@@ -105,6 +107,9 @@ double node_breaker_retry_after(struct node *node); /* seconds; 0 unless open */
 
 /* Applying what a poll found; refresh is the only caller, one poll of a node at a time. */
 struct node_poll {
+    /* That was asked: when the node is reached elsewhere by now, the answer is a stranger's and is
+     * dropped. NULL: whichever. */
+    const struct rpc_endpoint *endpoint;
     int error; /* 0: processes are in answer */
     enum rpc_cause cause;
     const struct xmlrpc_answer *answer; /* of getAllProcessInfo */

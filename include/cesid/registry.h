@@ -16,7 +16,8 @@ struct registry *registry_create(struct bus *bus, struct rpc_engine *engine);
 void registry_destroy(struct registry **registry);
 
 /* Told about nodes coming, changing and going, without locks held. Set once before the first add.
- */
+ * A node that is removed while it is still being added may be told of as removed first: `added`
+ * asks node_removed when it has done its work. */
 struct registry_watcher {
     void (*added)(void *argument, struct node *node);
     void (*changed)(void *argument, struct node *node); /* new settings */

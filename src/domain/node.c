@@ -38,15 +38,25 @@ bool node_state_parse(const char *name, enum node_state *state)
     return false;
 }
 
+bool node_same_connection(const struct config_node *a, const struct config_node *b)
+{
+    return strcmp(a->url, b->url) == 0 && strcmp(a->username, b->username) == 0 &&
+           secret_equal(a->password, b->password) && strcmp(a->ca_file, b->ca_file) == 0 &&
+           a->verify == b->verify && a->enabled == b->enabled;
+}
+
 struct node_settings *node_settings_create(struct rpc_engine *engine,
-                                           const struct config_node *config, bool from_store)
+                                           const struct config_node *config, bool from_store,
+                                           const struct node_settings *before)
 {
     struct node_settings *settings = mem_alloc(sizeof(*settings));
 
     config_node_copy(&settings->config, config);
     settings->from_store = from_store;
     settings->references = 1;
-    if (config->enabled)
+    if (config->enabled && before != NULL && node_same_connection(config, &before->config))
+        settings->endpoint = rpc_endpoint_ref(before->endpoint);
+    else if (config->enabled)
         settings->endpoint = rpc_endpoint_create(engine, &settings->config);
     return settings;
 }
@@ -120,6 +130,16 @@ bool node_removed(struct node *node)
     removed = node->removed;
     lock_release(&node->lock);
     return removed;
+}
+
+bool node_reached_by(struct node *node, const struct rpc_endpoint *endpoint)
+{
+    bool reached;
+
+    lock_acquire(&node->lock);
+    reached = node->settings->endpoint == endpoint;
+    lock_release(&node->lock);
+    return reached;
 }
 
 struct node_view *node_view(struct node *node)

@@ -185,7 +185,8 @@ static bool apply_once(struct node *node, struct bus *bus, const struct node_pol
     struct node_view *next;
     bool done = true;
 
-    if (base->state == NODE_DISABLED)
+    if (base->state == NODE_DISABLED ||
+        (poll->endpoint != NULL && base->settings->endpoint != poll->endpoint))
         goto out;
     if (base->state == state && base->cause == poll->cause && same_supervisor(base, poll) &&
         (heard == NULL || same_processes(base, heard)))

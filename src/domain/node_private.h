@@ -24,9 +24,13 @@ struct node {
     int references;
 };
 
-/* endpoint is made when the node is enabled. */
+/* The endpoint is that of before (NULL: none) when the connection is the same, else a new one when
+ * the node is enabled. */
 struct node_settings *node_settings_create(struct rpc_engine *engine,
-                                           const struct config_node *config, bool from_store);
+                                           const struct config_node *config, bool from_store,
+                                           const struct node_settings *before);
+/* Whether both speak of one peer, with one password. */
+bool node_same_connection(const struct config_node *a, const struct config_node *b);
 struct node *node_create(struct node_settings *settings); /* takes over the reference */
 
 /* A view of the same settings and processes as base (NULL: none yet), to be changed and then

@@ -70,7 +70,8 @@ void registry_watch(struct registry *registry, const struct registry_watcher *wa
     registry->watchers[registry->watchers_count++] = *watcher;
 }
 
-/* Tells of a node that is new. When a poll was applied already, that one told. */
+/* Tells of a node that is new. When a poll was applied already, that one told; when it was removed
+ * already, nobody is to hear of it any more. */
 static void announce(struct registry *registry, struct node *node)
 {
     struct node_events events = {0};
@@ -78,7 +79,7 @@ static void announce(struct registry *registry, struct node *node)
 
     node_events_add_node(&events, node, view);
     lock_acquire(&node->lock);
-    if (node->view == view)
+    if (node->view == view && !node->removed)
         node_events_publish(&events, registry->bus);
     lock_release(&node->lock);
     node_events_drop(&events);
@@ -88,7 +89,8 @@ static void announce(struct registry *registry, struct node *node)
 int registry_add(struct registry *registry, const struct config_node *config, bool from_store,
                  struct node **result)
 {
-    struct node *node = node_create(node_settings_create(registry->engine, config, from_store));
+    struct node *node =
+        node_create(node_settings_create(registry->engine, config, from_store, NULL));
     struct entry *entry = mem_alloc(sizeof(*entry));
     struct entry *taken;
 
@@ -113,13 +115,6 @@ int registry_add(struct registry *registry, const struct config_node *config, bo
     else
         node_unref(&node);
     return CESID_OK;
-}
-
-static bool same_connection(const struct config_node *a, const struct config_node *b)
-{
-    return strcmp(a->url, b->url) == 0 && strcmp(a->username, b->username) == 0 &&
-           secret_equal(a->password, b->password) && strcmp(a->ca_file, b->ca_file) == 0 &&
-           a->verify == b->verify && a->enabled == b->enabled;
 }
 
 /* A node whose connection changed is another peer until it answers: its processes are forgotten. */
@@ -157,7 +152,7 @@ static bool change_once(struct registry *registry, struct node *node,
     struct node_events events = {0};
     const struct config_node *old = &base->settings->config;
     bool moved = strcmp(old->environment, settings->config.environment) != 0;
-    bool same_peer = same_connection(old, &settings->config);
+    bool same_peer = node_same_connection(old, &settings->config);
     struct node_settings *before = NULL;
     struct node_view *old_view = NULL;
 
@@ -198,11 +193,13 @@ static bool change_once(struct registry *registry, struct node *node,
 int registry_change(struct registry *registry, const struct config_node *config, bool from_store)
 {
     struct node *node = registry_find(registry, config->name);
-    struct node_settings *settings;
+    struct node_settings *before, *settings;
 
     if (node == NULL)
         return CESID_E_NOT_FOUND;
-    settings = node_settings_create(registry->engine, config, from_store);
+    before = node_settings(node);
+    settings = node_settings_create(registry->engine, config, from_store, before);
+    node_settings_unref(&before);
     while (!change_once(registry, node, settings)) {
         if (node_removed(node)) {
             node_settings_unref(&settings);

@@ -5,9 +5,10 @@
  * polls (poll_ended), operators and operations wish for them (refresh_now). All meet under
  * LOCK_REFRESH, which is never held across the engine, a node or a callback.
  *
- * Three pools of permits. Healthy nodes share refresh.connections. Suspects (the last poll failed)
- * may hold at most a quarter of those, so any number of hung nodes leaves the rest to the healthy.
- * Polls that somebody waits for come out of a pool of their own and do not queue behind either.
+ * Permits. Healthy nodes share refresh.connections. Suspects (the last poll failed) may hold at
+ * most a quarter of those, so any number of hung nodes leaves the rest to the healthy. Polls that
+ * somebody waits for have permits of their own and do not queue behind either; again a quarter of
+ * them at most goes to suspects.
  */
 #include "cesid/refresh.h"
 
@@ -33,7 +34,7 @@ struct waiter {
     struct waiter *next;
 };
 
-enum pool { POOL_HEALTHY, POOL_SUSPECT, POOL_WISH };
+enum pool { POOL_WISH, POOL_HEALTHY, POOL_WISH_SUSPECT, POOL_SUSPECT, POOLS };
 
 /* One node's place in the schedule. */
 struct entry {
@@ -46,6 +47,7 @@ struct entry {
     bool polling;
     bool suspect;
     bool removed;
+    bool again;             /* at once after the poll under way, though nobody waits for it */
     struct waiter *current; /* of the poll under way */
     struct waiter *wishes;  /* of the next one */
 };
@@ -61,9 +63,9 @@ struct refresh {
     struct cond changed;
     /* guarded by lock */
     struct entry *entries;
-    struct due_heap healthy, suspects, wishes;
-    size_t in_use[3];
-    size_t limit;
+    struct due_heap due[POOLS];
+    size_t in_use[POOLS];
+    size_t limit; /* refresh.connections */
     uint64_t random;
     bool stopping;
 };
@@ -79,15 +81,14 @@ static double random_locked(struct refresh *refresh)
 
 static struct due_heap *heap_of(struct refresh *refresh, const struct entry *entry)
 {
-    switch (entry->pool) {
-    case POOL_WISH:
-        return &refresh->wishes;
-    case POOL_SUSPECT:
-        return &refresh->suspects;
-    case POOL_HEALTHY:
-        break;
-    }
-    return &refresh->healthy;
+    return &refresh->due[entry->pool];
+}
+
+static enum pool pool_of(const struct entry *entry)
+{
+    if (entry->wishes != NULL)
+        return entry->suspect ? POOL_WISH_SUSPECT : POOL_WISH;
+    return entry->suspect ? POOL_SUSPECT : POOL_HEALTHY;
 }
 
 static void schedule_locked(struct refresh *refresh, struct entry *entry, int64_t at)
@@ -96,49 +97,47 @@ static void schedule_locked(struct refresh *refresh, struct entry *entry, int64_
 
     lock_assert_held(&refresh->lock);
     due_heap_remove(heap_of(refresh, entry), &entry->due);
-    entry->pool = entry->wishes != NULL ? POOL_WISH : entry->suspect ? POOL_SUSPECT : POOL_HEALTHY;
+    entry->pool = pool_of(entry);
     due_heap_push(heap_of(refresh, entry), &entry->due, at);
     first = due_heap_first(heap_of(refresh, entry));
     if (first == &entry->due)
         cond_signal(&refresh->changed);
 }
 
-static size_t suspects_limit(const struct refresh *refresh)
+static size_t suspects_share(size_t limit)
 {
-    return refresh->limit >= 4 ? refresh->limit / 4 : 1;
+    return limit >= 4 ? limit / 4 : 1;
 }
 
 static bool permit_free_locked(const struct refresh *refresh, enum pool pool)
 {
-    size_t background = refresh->in_use[POOL_HEALTHY] + refresh->in_use[POOL_SUSPECT];
+    bool wish = pool == POOL_WISH || pool == POOL_WISH_SUSPECT;
+    size_t limit = wish ? WISH_PERMITS : refresh->limit;
+    size_t suspects = refresh->in_use[wish ? POOL_WISH_SUSPECT : POOL_SUSPECT];
+    size_t all = suspects + refresh->in_use[wish ? POOL_WISH : POOL_HEALTHY];
 
-    if (pool == POOL_WISH)
-        return refresh->in_use[POOL_WISH] < WISH_PERMITS;
-    if (background >= refresh->limit)
+    if (all >= limit)
         return false;
-    return pool == POOL_HEALTHY || refresh->in_use[POOL_SUSPECT] < suspects_limit(refresh);
+    return pool == POOL_WISH || pool == POOL_HEALTHY || suspects < suspects_share(limit);
 }
 
 /* The next entry to poll now, with its permit taken; else NULL and when to look again. */
 static struct entry *next_locked(struct refresh *refresh, int64_t now, int64_t *look_again)
 {
-    struct due_heap *heaps[] = {&refresh->wishes, &refresh->healthy, &refresh->suspects};
-    static const enum pool pools[] = {POOL_WISH, POOL_HEALTHY, POOL_SUSPECT};
-
     *look_again = CLOCK_NEVER;
-    for (size_t i = 0; i < ARRAY_LENGTH(heaps); i++) {
-        struct due *due = due_heap_first(heaps[i]);
+    for (enum pool pool = 0; pool < POOLS; pool++) {
+        struct due *due = due_heap_first(&refresh->due[pool]);
         struct entry *entry;
 
-        if (due == NULL || !permit_free_locked(refresh, pools[i]))
+        if (due == NULL || !permit_free_locked(refresh, pool))
             continue;
         if (due->at > now) {
             *look_again = due->at < *look_again ? due->at : *look_again;
             continue;
         }
-        due_heap_remove(heaps[i], due);
+        due_heap_remove(&refresh->due[pool], due);
         entry = CONTAINER_OF(due, struct entry, due);
-        refresh->in_use[pools[i]]++;
+        refresh->in_use[pool]++;
         entry->polling = true;
         entry->current = entry->wishes;
         entry->wishes = NULL;
@@ -164,6 +163,13 @@ static void entry_free(struct entry *entry)
     free(entry);
 }
 
+/* Whether the poll found the node unwell; a poll that was not made or cut short tells nothing. */
+static bool is_suspicious(int error)
+{
+    return error != CESID_OK && error != CESID_E_CONFLICT && error != CESID_E_CANCELLED &&
+           error != CESID_E_SHUTTING_DOWN;
+}
+
 /* On a loop thread, or on the refresh thread when the poll could not start. */
 static void poll_ended(void *argument, int error)
 {
@@ -177,13 +183,15 @@ static void poll_ended(void *argument, int error)
     lock_acquire(&refresh->lock);
     refresh->in_use[entry->pool]--;
     entry->polling = false;
-    entry->suspect = error != CESID_OK;
+    entry->suspect = is_suspicious(error);
+    refresh->limit = (size_t) config->refresh.connections;
     waiters = entry->current;
     entry->current = NULL;
     removed = entry->removed;
     if (removed) {
         HASH_DEL(refresh->entries, entry);
-    } else if (entry->wishes != NULL) {
+    } else if (entry->wishes != NULL || entry->again) {
+        entry->again = false;
         schedule_locked(refresh, entry, clock_now());
     } else {
         double spread = 1.0 + JITTER * (2.0 * random_locked(refresh) - 1.0);
@@ -214,38 +222,12 @@ static void run(void *argument)
             cond_wait_until(&refresh->changed, &refresh->lock, look_again);
             continue;
         }
-        wished = entry->pool == POOL_WISH;
+        wished = entry->pool == POOL_WISH || entry->pool == POOL_WISH_SUSPECT;
         lock_release(&refresh->lock);
         refresh_poll_start(entry->node, refresh->bus, refresh->config, wished, poll_ended, entry);
         lock_acquire(&refresh->lock);
     }
     lock_release(&refresh->lock);
-}
-
-static void node_added(void *argument, struct node *node)
-{
-    struct refresh *refresh = argument;
-    struct entry *entry = mem_alloc(sizeof(*entry));
-    struct config *config = config_get(refresh->config);
-    double spread;
-
-    entry->refresh = refresh;
-    entry->node = node_ref(node);
-    entry->due.position = DUE_NOWHERE;
-    lock_acquire(&refresh->lock);
-    HASH_ADD_PTR(refresh->entries, node, entry);
-    /* A small fleet is up at once, a large one spreads its first polls over one interval. */
-    spread = 0.001 * (double) HASH_COUNT(refresh->entries);
-    if (spread > config->refresh.interval)
-        spread = config->refresh.interval;
-    schedule_locked(refresh, entry, clock_after(spread * random_locked(refresh)));
-    lock_release(&refresh->lock);
-    config_unref(&config);
-}
-
-static void node_changed(void *argument, struct node *node)
-{
-    refresh_now(argument, node, NULL, NULL);
 }
 
 static void node_gone(void *argument, struct node *node)
@@ -271,6 +253,47 @@ static void node_gone(void *argument, struct node *node)
     complete(wishes, CESID_E_NOT_FOUND);
     if (entry != NULL && !polling)
         entry_free(entry);
+}
+
+static void node_added(void *argument, struct node *node)
+{
+    struct refresh *refresh = argument;
+    struct entry *entry = mem_alloc(sizeof(*entry));
+    struct config *config = config_get(refresh->config);
+    double spread;
+
+    entry->refresh = refresh;
+    entry->node = node_ref(node);
+    entry->due.position = DUE_NOWHERE;
+    lock_acquire(&refresh->lock);
+    HASH_ADD_PTR(refresh->entries, node, entry);
+    /* A small fleet is up at once, a large one spreads its first polls over one interval. */
+    spread = 0.001 * (double) HASH_COUNT(refresh->entries);
+    if (spread > config->refresh.interval)
+        spread = config->refresh.interval;
+    schedule_locked(refresh, entry, clock_after(spread * random_locked(refresh)));
+    lock_release(&refresh->lock);
+    config_unref(&config);
+    if (node_removed(node)) /* meanwhile: whoever removed it may have found no entry yet */
+        node_gone(refresh, node);
+}
+
+/* With new settings it is no longer under suspicion. */
+static void node_changed(void *argument, struct node *node)
+{
+    struct refresh *refresh = argument;
+    struct entry *entry;
+
+    lock_acquire(&refresh->lock);
+    HASH_FIND_PTR(refresh->entries, &node, entry);
+    if (entry != NULL && !entry->polling) {
+        due_heap_remove(heap_of(refresh, entry), &entry->due);
+        entry->suspect = false;
+        schedule_locked(refresh, entry, clock_now());
+    } else if (entry != NULL) {
+        entry->again = true;
+    }
+    lock_release(&refresh->lock);
 }
 
 struct refresh *refresh_create(struct registry *registry, struct bus *bus,
@@ -337,9 +360,8 @@ void refresh_destroy(struct refresh **slot)
         CHECK(!entry->polling);
         entry_free(entry);
     }
-    due_heap_destroy(&refresh->healthy);
-    due_heap_destroy(&refresh->suspects);
-    due_heap_destroy(&refresh->wishes);
+    for (enum pool pool = 0; pool < POOLS; pool++)
+        due_heap_destroy(&refresh->due[pool]);
     cond_destroy(&refresh->changed);
     lock_destroy(&refresh->lock);
     free(refresh);
@@ -358,13 +380,18 @@ void refresh_now(struct refresh *refresh, struct node *node,
     } else if (entry == NULL || entry->removed) {
         error = CESID_E_NOT_FOUND;
     } else {
-        struct waiter *waiter = mem_alloc(sizeof(*waiter));
+        if (!entry->polling)
+            due_heap_remove(heap_of(refresh, entry), &entry->due);
+        if (done != NULL) {
+            struct waiter *waiter = mem_alloc(sizeof(*waiter));
 
-        waiter->done = done != NULL ? done : refresh_poll_ignore;
-        waiter->argument = argument;
-        waiter->next = entry->wishes;
-        due_heap_remove(heap_of(refresh, entry), &entry->due);
-        entry->wishes = waiter;
+            waiter->done = done;
+            waiter->argument = argument;
+            waiter->next = entry->wishes;
+            entry->wishes = waiter;
+        } else {
+            entry->again = entry->polling;
+        }
         if (!entry->polling)
             schedule_locked(refresh, entry, clock_now());
     }
@@ -376,20 +403,20 @@ void refresh_now(struct refresh *refresh, struct node *node,
 void refresh_figures(struct refresh *refresh, struct refresh_figures *figures)
 {
     int64_t now = clock_now();
-    const struct due_heap *heaps[] = {&refresh->wishes, &refresh->healthy, &refresh->suspects};
 
     *figures = (struct refresh_figures){0};
     lock_acquire(&refresh->lock);
     figures->nodes = HASH_COUNT(refresh->entries);
     figures->in_use = refresh->in_use[POOL_HEALTHY] + refresh->in_use[POOL_SUSPECT];
     figures->limit = refresh->limit;
-    figures->on_demand = refresh->in_use[POOL_WISH];
+    figures->on_demand = refresh->in_use[POOL_WISH] + refresh->in_use[POOL_WISH_SUSPECT];
     figures->on_demand_limit = WISH_PERMITS;
-    for (size_t i = 0; i < ARRAY_LENGTH(heaps); i++) {
-        struct due *first = due_heap_first(heaps[i]);
+    for (enum pool pool = 0; pool < POOLS; pool++) {
+        const struct due_heap *heap = &refresh->due[pool];
+        const struct due *first = due_heap_first(heap);
 
-        for (size_t j = 0; j < heaps[i]->count; j++)
-            figures->waiting += heaps[i]->items[j]->at <= now;
+        for (size_t i = 0; i < heap->count; i++)
+            figures->waiting += heap->items[i]->at <= now;
         if (first != NULL && first->at < now) {
             double lag = (double) (now - first->at) / (double) CLOCK_SECOND;
 

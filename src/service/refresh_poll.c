@@ -38,12 +38,6 @@ struct poll {
     char *said[STEPS]; /* text answers */
 };
 
-void refresh_poll_ignore(void *argument, int error)
-{
-    (void) argument;
-    (void) error;
-}
-
 static void finish(struct poll *poll, int error)
 {
     metrics_count(METRIC_REFRESH, error_code(error));
@@ -61,6 +55,7 @@ static int apply(struct poll *poll, int error, enum rpc_cause cause,
                  const struct xmlrpc_answer *answer, double latency)
 {
     struct node_poll found = {
+        .endpoint = poll->settings->endpoint,
         .error = error,
         .cause = error == CESID_OK ? RPC_CAUSE_NONE : cause,
         .answer = error == CESID_OK ? answer : NULL,
@@ -88,6 +83,10 @@ static void conclude(struct poll *poll, struct supervisor_result *result)
     enum rpc_cause cause = result->cause;
     int error = result->error;
 
+    if (!node_reached_by(poll->node, poll->settings->endpoint)) {
+        finish(poll, CESID_E_CANCELLED); /* the settings changed: this was somebody else */
+        return;
+    }
     if (error == CESID_E_CANCELLED || error == CESID_E_SHUTTING_DOWN) {
         node_breaker_report(poll->node, error, &breaker);
         finish(poll, error);

@@ -11,6 +11,4 @@
 void refresh_poll_start(struct node *node, struct bus *bus, struct config_box *config, bool forced,
                         void (*ended)(void *argument, int error), void *argument);
 
-void refresh_poll_ignore(void *argument, int error); /* a waiter that does not care */
-
 #endif
