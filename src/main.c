@@ -218,7 +218,7 @@ static int start(struct house *house, const struct options *options, const struc
     house->registry = registry_create(house->bus, house->engine);
     house->refresh = refresh_create(house->registry, house->bus, house->config);
     house->operations =
-        operations_create(house->config, house->registry, house->refresh, house->bus);
+        operations_create(house->config, house->registry, house->refresh, house->bus, house->store);
     house->hub = hub_create(house->config, house->registry, house->auth);
     house->logstreams = logstreams_create(house->config, house->registry, hub_sink, house->hub);
     hub_attach_logstreams(house->hub, house->logstreams);

@@ -4,7 +4,8 @@
  * target and one for the whole, cancellation, results as in CONTRACT.md. `restart` is stop, wait,
  * start, and never leaves a process stopped without saying so. Two operations never interleave on
  * one process: the second target waits for the first to end (until its timeout: CONFLICT).
- * After an action the node is polled at once.
+ * After an action the node is polled at once. Operations are kept as records of the store; after a
+ * restart of cesid they are there to be read, and those it cut short are `interrupted`.
  *
  * Locks: LOCK_OPERATIONS (table), LOCK_OPERATION (one operation). Neither is held across a call.
  */
@@ -18,6 +19,7 @@
 #include "cesid/access.h"
 #include "cesid/json.h"
 #include "cesid/refresh.h"
+#include "cesid/store.h"
 
 enum operation_action {
     OPERATION_START,
@@ -63,11 +65,13 @@ struct operation_outcome {
     double retry_after; /* of NODE_CIRCUIT_OPEN */
 };
 
+/* store NULL: nothing is recorded. */
 struct operations *operations_create(struct config_box *config, struct registry *registry,
-                                     struct refresh *refresh, struct bus *bus);
+                                     struct refresh *refresh, struct bus *bus, struct store *store);
+/* Also reads the records of earlier runs. */
 int operations_start(struct operations *operations) CESID_WARN_UNUSED;
 /* No new ones; waits for those under way until deadline, then cancels the rest, which end as
- * `interrupted` and are named in the log. */
+ * `interrupted` and are named in the log. The store may be closed afterwards. */
 void operations_stop(struct operations *operations, int64_t deadline);
 void operations_destroy(struct operations **operations);
 
@@ -78,6 +82,7 @@ int operations_submit(struct operations *operations, const struct operation_requ
 bool operation_wait(struct operation *operation, int64_t deadline,
                     bool (*cancelled)(void *argument), void *argument);
 void operation_cancel(struct operation *operation);
+/* Not of an operation of an earlier run. */
 void operation_outcome(struct operation *operation, size_t target,
                        struct operation_outcome *outcome);
 void operation_json(struct json *json, struct operation *operation);

@@ -64,12 +64,31 @@ static const struct store_statement step_users[] = {
      "CREATE INDEX IF NOT EXISTS sessions_expires_at ON sessions (expires_at)"},
 };
 
+static const struct store_statement step_operations[] = {
+    {"schema_operations", "CREATE TABLE IF NOT EXISTS operations ("
+                          " id CHAR(32) NOT NULL PRIMARY KEY,"
+                          " action VARCHAR(16) NOT NULL,"
+                          " argument VARCHAR(64) NOT NULL,"
+                          " actor VARCHAR(64) NOT NULL,"
+                          " state VARCHAR(16) NOT NULL,"
+                          " created_at BIGINT NOT NULL,"
+                          " finished_at BIGINT NOT NULL,"
+                          " total BIGINT NOT NULL,"
+                          " succeeded BIGINT NOT NULL,"
+                          " failed BIGINT NOT NULL,"
+                          " environments LONGTEXT NOT NULL,"
+                          " results LONGTEXT NOT NULL)"},
+    {"schema_operations_created",
+     "CREATE INDEX IF NOT EXISTS operations_created_at ON operations (created_at)"},
+};
+
 static const struct step {
     const char *name;
     const struct store_statement *statements;
     size_t count;
 } steps[] = {
     {"users, roles, sessions", step_users, ARRAY_LENGTH(step_users)},
+    {"operations", step_operations, ARRAY_LENGTH(step_operations)},
 };
 
 #define LATEST ((int64_t) ARRAY_LENGTH(steps))
@@ -83,6 +102,8 @@ static const struct store_statement needed[] = {
     {"bindings", "SELECT id, user_id, role, environment FROM bindings WHERE 1 = 0"},
     {"sessions", "SELECT id, user_id, csrf_token, address, created_at, expires_at FROM sessions"
                  " WHERE 1 = 0"},
+    {"operations", "SELECT id, action, argument, actor, state, created_at, finished_at, total,"
+                   " succeeded, failed, environments, results FROM operations WHERE 1 = 0"},
 };
 
 struct schema {

@@ -1,12 +1,10 @@
 /*
- * Operations: their table, their life from submission to history, and how they are shown. What
- * happens to one target is operation_target.c. The operations thread serves timers only. Locks:
- * LOCK_OPERATIONS, then LOCK_OPERATION.
+ * Operations: their table, and their life from submission to history. What happens to one target is
+ * operation_target.c. The operations thread serves timers and turns. Locks: LOCK_OPERATIONS, then
+ * LOCK_OPERATION.
  */
 #include "cesid/operation.h"
 
-#include <openssl/rand.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,23 +14,16 @@
 #include "cesid/log.h"
 #include "cesid/memory.h"
 #include "cesid/metrics.h"
+#include "cesid/random.h"
 #include "operation_private.h"
 
-#define RUNNING_MAX       256 /* operations at a time */
-#define EVENT_INTERVAL    0.5 /* seconds between events of progress */
-#define EVENT_RESULTS_MAX 100 /* with more targets, progress is told by its counts */
-#define JSON_MAX          ((size_t) 60 << 20)
+#define RUNNING_MAX 256    /* operations at a time */
+#define RESULTS_MAX 200000 /* of all operations in the history; larger ones push out more */
+#define STOP_GRACE  5.0    /* seconds for cancelled calls to end */
 
 static const char *const action_names[OPERATION_ACTIONS] = {
     [OPERATION_START] = "start",   [OPERATION_STOP] = "stop",   [OPERATION_RESTART] = "restart",
     [OPERATION_SIGNAL] = "signal", [OPERATION_STDIN] = "stdin",
-};
-
-static const char *const state_names[] = {
-    [OPERATION_RUNNING] = "running",
-    [OPERATION_DONE] = "done",
-    [OPERATION_CANCELLED] = "cancelled",
-    [OPERATION_INTERRUPTED] = "interrupted",
 };
 
 const char *operation_action_name(enum operation_action action)
@@ -52,7 +43,7 @@ bool operation_action_parse(const char *name, enum operation_action *action)
 }
 
 struct operations *operations_create(struct config_box *config, struct registry *registry,
-                                     struct refresh *refresh, struct bus *bus)
+                                     struct refresh *refresh, struct bus *bus, struct store *store)
 {
     struct operations *operations = mem_alloc(sizeof(*operations));
 
@@ -60,9 +51,11 @@ struct operations *operations_create(struct config_box *config, struct registry 
     operations->registry = registry;
     operations->refresh = refresh;
     operations->bus = bus;
+    operations->store = store;
     operations->accepting = true;
     lock_init(&operations->lock, LOCK_OPERATIONS);
     cond_init(&operations->changed);
+    cond_init(&operations->written);
     return operations;
 }
 
@@ -79,12 +72,11 @@ void operation_unref(struct operation **slot)
     *slot = NULL;
     if (operation == NULL || __atomic_sub_fetch(&operation->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    for (size_t i = 0; i < operation->total; i++) {
+    for (size_t i = 0; i < operation->targets_count; i++) {
         struct target *target = &operation->targets[i];
 
         CHECK(target->call == NULL && !target->holds_turn);
         node_unref(&target->node);
-        free(target->environment);
         free(target->process);
         free(target->key);
     }
@@ -92,7 +84,10 @@ void operation_unref(struct operation **slot)
     free(operation->argument);
     free(operation->actor);
     free(operation->request_id);
-    free(operation->environment);
+    for (size_t i = 0; i < operation->environments_count; i++)
+        free(operation->environments[i]);
+    free(operation->environments);
+    free(operation->results);
     cond_destroy(&operation->changed);
     lock_destroy(&operation->lock);
     free(operation);
@@ -117,42 +112,77 @@ static double default_timeout(const struct config *config, enum operation_action
     }
 }
 
-static void make_id(char id[OPERATION_ID_SIZE])
-{
-    unsigned char bytes[(OPERATION_ID_SIZE - 1) / 2];
-
-    CHECK(RAND_bytes(bytes, sizeof(bytes)) == 1);
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
-}
-
 static void init_target(struct operation *operation, size_t index,
                         const struct operation_target *wanted)
 {
     struct target *target = &operation->targets[index];
-    struct node_settings *settings = node_settings(wanted->node);
     struct strbuf key;
 
     target->operation = operation;
     target->index = index;
     target->node = node_ref(wanted->node);
-    target->environment = mem_string(settings->config.environment);
     target->process = mem_string(wanted->process);
     strbuf_init(&key, 1024);
     strbuf_printf(&key, "%s/%s", node_name(wanted->node), wanted->process);
     target->key = strbuf_steal(&key);
     target->timer.position = DUE_NOWHERE;
-    node_settings_unref(&settings);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    char *const *left = a, *const *right = b;
+
+    return strcmp(*left, *right);
+}
+
+/* Each environment once, sorted. Targets of one node follow each other, so most are known. */
+static void collect_environments(struct operation *operation)
+{
+    char **all = mem_array(operation->total, sizeof(all[0]));
+    struct node *last = NULL;
+    size_t count = 0, unique = 0;
+
+    for (size_t i = 0; i < operation->total; i++) {
+        struct node_settings *settings;
+
+        if (operation->targets[i].node == last)
+            continue;
+        last = operation->targets[i].node;
+        settings = node_settings(last);
+        all[count++] = mem_string(settings->config.environment);
+        node_settings_unref(&settings);
+    }
+    if (count > 1)
+        qsort(all, count, sizeof(all[0]), by_text);
+    for (size_t i = 0; i < count; i++) {
+        if (unique > 0 && strcmp(all[unique - 1], all[i]) == 0)
+            free(all[i]);
+        else
+            all[unique++] = all[i];
+    }
+    operation->environments = all;
+    operation->environments_count = unique;
+}
+
+struct operation *operation_alloc(struct operations *operations)
+{
+    struct operation *operation = mem_alloc(sizeof(*operation));
+
+    operation->operations = operations;
+    lock_init(&operation->lock, LOCK_OPERATION);
+    cond_init(&operation->changed);
+    operation->timer.position = DUE_NOWHERE;
+    operation->references = 1;
+    return operation;
 }
 
 static struct operation *create(struct operations *operations,
                                 const struct operation_request *request)
 {
-    struct operation *operation = mem_alloc(sizeof(*operation));
+    struct operation *operation = operation_alloc(operations);
     struct config *config = config_get(operations->config);
 
-    operation->operations = operations;
-    make_id(operation->id);
+    random_hex(operation->id, (OPERATION_ID_SIZE - 1) / 2);
     operation->action = request->action;
     operation->argument = mem_string(request->argument);
     operation->actor = mem_string(request->actor);
@@ -166,23 +196,11 @@ static struct operation *create(struct operations *operations,
         clock_after(request->batch_timeout > 0 ? request->batch_timeout : config->timeouts.batch);
     operation->force = request->force;
     operation->skip_settled = request->skip_settled;
-    operation->total = request->targets_count;
+    operation->total = operation->targets_count = request->targets_count;
     operation->targets = mem_array(operation->total, sizeof(operation->targets[0]));
-    lock_init(&operation->lock, LOCK_OPERATION);
-    cond_init(&operation->changed);
-    operation->timer.position = DUE_NOWHERE;
-    operation->references = 1;
     for (size_t i = 0; i < operation->total; i++)
         init_target(operation, i, &request->targets[i]);
-    operation->environment =
-        operation->total > 0 ? mem_string(operation->targets[0].environment) : NULL;
-    for (size_t i = 1; i < operation->total; i++) {
-        if (operation->environment != NULL &&
-            strcmp(operation->environment, operation->targets[i].environment) != 0) {
-            free(operation->environment);
-            operation->environment = NULL;
-        }
-    }
+    collect_environments(operation);
     config_unref(&config);
     return operation;
 }
@@ -191,6 +209,8 @@ static struct operation *create(struct operations *operations,
 static void list_locked(struct operations *operations, struct operation *operation)
 {
     operation->listed = true;
+    operations->listed++;
+    operations->results += operation->total;
     operation_ref(operation);
     HASH_ADD_KEYPTR(hh, operations->by_id, operation->id, strlen(operation->id), operation);
     operation->older = operations->newest;
@@ -214,6 +234,8 @@ static void unlist_locked(struct operations *operations, struct operation *opera
     else
         operations->newest = operation->older;
     operation->listed = false;
+    operations->listed--;
+    operations->results -= operation->total;
 }
 
 static bool is_finished(struct operation *operation)
@@ -226,18 +248,44 @@ static bool is_finished(struct operation *operation)
     return finished;
 }
 
-/* One finished operation past the limit of the history, or NULL. Its reference goes along. */
-static struct operation *evict_locked(struct operations *operations, size_t history)
+/* One finished operation past the limits of the history, or NULL. Its reference goes along. */
+static struct operation *evict_one(struct operations *operations, size_t history)
 {
-    struct operation *operation = operations->oldest;
+    struct operation *operation = NULL;
 
-    if (HASH_COUNT(operations->by_id) - operations->running <= history)
-        return NULL;
-    while (operation != NULL && !is_finished(operation))
-        operation = operation->newer;
+    lock_acquire(&operations->lock);
+    /* The one that just ended still counts as running. */
+    if (operations->listed > history + operations->running - 1 || operations->results > RESULTS_MAX)
+        for (operation = operations->oldest; operation != NULL && !is_finished(operation);)
+            operation = operation->newer;
+    /* The last to end stays, however large: somebody is about to ask for it. */
+    if (operation == operations->newest)
+        operation = NULL;
     if (operation != NULL)
         unlist_locked(operations, operation);
+    lock_release(&operations->lock);
     return operation;
+}
+
+static void evict(struct operations *operations)
+{
+    struct config *config = config_get(operations->config);
+    size_t history = (size_t) config->operations.history;
+    struct operation *evicted;
+
+    config_unref(&config);
+    while ((evicted = evict_one(operations, history)) != NULL) {
+        operation_remember(evicted); /* that it is to be forgotten */
+        operation_unref(&evicted);
+    }
+}
+
+void operations_adopt(struct operations *operations, struct operation *operation)
+{
+    lock_acquire(&operations->lock);
+    list_locked(operations, operation);
+    lock_release(&operations->lock);
+    operation_unref(&operation);
 }
 
 int operations_submit(struct operations *operations, const struct operation_request *request,
@@ -256,7 +304,7 @@ int operations_submit(struct operations *operations, const struct operation_requ
         list_locked(operations, operation);
         operation_ref(operation); /* of the timer */
         due_heap_push(&operations->operation_timers, &operation->timer, operation->deadline);
-        cond_signal(&operations->changed);
+        cond_broadcast(&operations->changed);
     }
     lock_release(&operations->lock);
     if (error != CESID_OK) {
@@ -266,6 +314,7 @@ int operations_submit(struct operations *operations, const struct operation_requ
     log_info("operation", "operation started", log_s("operation", operation->id),
              log_s("action", action_names[operation->action]),
              log_i("targets", (int64_t) operation->total), log_s("actor", operation->actor));
+    operation_remember(operation);
     operation_publish(operation, true);
     operation_pump(operation);
     *result = operation;
@@ -284,19 +333,20 @@ static enum operation_state final_state(int abort)
 static const char *result_name(const struct operation *operation)
 {
     if (operation->state != OPERATION_DONE)
-        return state_names[operation->state];
+        return operation_state_name(operation->state);
     return operation->failed > 0 ? "failed" : "ok";
 }
 
 void operation_finished(struct operation *operation)
 {
     struct operations *operations = operation->operations;
-    struct config *config = config_get(operations->config);
-    struct operation *timed = NULL, *evicted;
+    struct operation *timed = NULL;
+    enum operation_state state;
     size_t succeeded, failed;
 
     lock_acquire(&operation->lock);
-    operation->state = operation->failed > 0 ? final_state(operation->abort_error) : OPERATION_DONE;
+    state = operation->failed > 0 ? final_state(operation->abort_error) : OPERATION_DONE;
+    operation->state = state;
     succeeded = operation->succeeded;
     failed = operation->failed;
     metrics_count(METRIC_OPERATIONS, operation_action_name(operation->action),
@@ -307,22 +357,38 @@ void operation_finished(struct operation *operation)
     cond_broadcast(&operation->changed);
     lock_release(&operation->lock);
     operation_publish(operation, true);
+    operation_remember(operation);
     log_info("operation", "operation ended", log_s("operation", operation->id),
-             log_s("state", state_names[operation->state]), log_i("succeeded", (int64_t) succeeded),
+             log_s("state", operation_state_name(state)), log_i("succeeded", (int64_t) succeeded),
              log_i("failed", (int64_t) failed));
 
     lock_acquire(&operations->lock);
-    operations->running--;
     if (operation->timer.position != DUE_NOWHERE) {
         due_heap_remove(&operations->operation_timers, &operation->timer);
         timed = operation;
     }
-    evicted = evict_locked(operations, (size_t) config->operations.history);
+    lock_release(&operations->lock);
+    operation_unref(&timed);
+    evict(operations);
+
+    lock_acquire(&operations->lock);
+    operations->running--; /* the last: whoever waits for idleness may destroy all this */
     cond_broadcast(&operations->changed);
     lock_release(&operations->lock);
-    operation_unref(&evicted);
-    operation_unref(&timed);
-    config_unref(&config);
+}
+
+static void serve_turns(struct operations *operations)
+{
+    struct target *target;
+
+    while ((target = operations->first_ready) != NULL) {
+        operations->first_ready = target->next_turn;
+        if (operations->first_ready == NULL)
+            operations->last_ready = NULL;
+        lock_release(&operations->lock);
+        target_got_turn(target);
+        lock_acquire(&operations->lock);
+    }
 }
 
 static void serve_timers(struct operations *operations)
@@ -360,14 +426,17 @@ static int64_t next_timer(const struct operations *operations)
     return whole != NULL && whole->at < next ? whole->at : next;
 }
 
+/* Until it is stopped and nothing is under way any more. */
 static void run(void *argument)
 {
     struct operations *operations = argument;
 
     lock_acquire(&operations->lock);
-    while (!operations->stopping) {
+    while (!operations->stopping || operations->running > 0) {
+        serve_turns(operations);
         serve_timers(operations);
-        if (!operations->stopping && next_timer(operations) > clock_now())
+        if (operations->first_ready == NULL && next_timer(operations) > clock_now() &&
+            (!operations->stopping || operations->running > 0))
             cond_wait_until(&operations->changed, &operations->lock, next_timer(operations));
     }
     lock_release(&operations->lock);
@@ -375,7 +444,13 @@ static void run(void *argument)
 
 int operations_start(struct operations *operations)
 {
-    return thread_start(&operations->thread, "operation", "operations", run, operations);
+    int error = history_load(operations);
+
+    if (error == CESID_OK)
+        error = history_start(operations);
+    if (error == CESID_OK)
+        error = thread_start(&operations->thread, "operation", "operations", run, operations);
+    return error;
 }
 
 static bool wait_idle(struct operations *operations, int64_t deadline)
@@ -410,20 +485,26 @@ static void interrupt(struct operations *operations)
 
 void operations_stop(struct operations *operations, int64_t deadline)
 {
+    bool idle = true;
+
     lock_acquire(&operations->lock);
     operations->accepting = false;
     lock_release(&operations->lock);
     if (!wait_idle(operations, deadline)) {
         interrupt(operations);
-        if (!wait_idle(operations, clock_after(2.0)))
-            log_error("operation", "operations did not end after they were cancelled",
-                      log_i("running", (int64_t) operations_running(operations)));
+        idle = wait_idle(operations, clock_after(STOP_GRACE));
     }
+    if (!idle)
+        log_error("operation", "operations did not end after they were cancelled",
+                  log_i("running", (int64_t) operations_running(operations)));
     lock_acquire(&operations->lock);
     operations->stopping = true;
     cond_broadcast(&operations->changed);
     lock_release(&operations->lock);
-    thread_join(&operations->thread);
+    /* Else the end of the engine ends them, and destroy joins. */
+    if (idle)
+        thread_join(&operations->thread);
+    history_stop(operations);
 }
 
 void operations_destroy(struct operations **slot)
@@ -434,16 +515,22 @@ void operations_destroy(struct operations **slot)
     *slot = NULL;
     if (operations == NULL)
         return;
+    thread_join(&operations->thread);
     operation = operations->oldest;
     HASH_CLEAR(hh, operations->by_id);
     for (; operation != NULL; operation = newer) {
         newer = operation->newer;
         operation_unref(&operation);
     }
+    while ((operation = operations->first_unwritten) != NULL) {
+        operations->first_unwritten = operation->next_unwritten;
+        operation_unref(&operation);
+    }
     CHECK(operations->turns == NULL && operations->target_timers.count == 0);
     due_heap_destroy(&operations->target_timers);
     due_heap_destroy(&operations->operation_timers);
     cond_destroy(&operations->changed);
+    cond_destroy(&operations->written);
     lock_destroy(&operations->lock);
     free(operations);
 }
@@ -476,7 +563,7 @@ void operation_cancel(struct operation *operation)
 void operation_outcome(struct operation *operation, size_t target,
                        struct operation_outcome *outcome)
 {
-    CHECK(target < operation->total);
+    CHECK(target < operation->targets_count);
     lock_acquire(&operation->lock);
     *outcome = operation->targets[target].outcome;
     lock_release(&operation->lock);
@@ -485,8 +572,8 @@ void operation_outcome(struct operation *operation, size_t target,
 bool operation_visible(struct operation *operation, const struct access *access,
                        enum permission permission)
 {
-    for (size_t i = 0; i < operation->total; i++)
-        if (!access_allows(access, permission, operation->targets[i].environment))
+    for (size_t i = 0; i < operation->environments_count; i++)
+        if (!access_allows(access, permission, operation->environments[i]))
             return false;
     return true;
 }
@@ -524,115 +611,4 @@ size_t operations_running(struct operations *operations)
     running = operations->running;
     lock_release(&operations->lock);
     return running;
-}
-
-/* What changes, copied under the lock to be rendered outside. */
-struct picture {
-    enum operation_state state;
-    int64_t finished_at;
-    size_t succeeded, failed;
-    struct operation_outcome *outcomes;
-    enum phase *phases;
-    double *durations;
-};
-
-static void take_picture(struct operation *operation, struct picture *picture)
-{
-    picture->outcomes = mem_array(operation->total, sizeof(picture->outcomes[0]));
-    picture->phases = mem_array(operation->total, sizeof(picture->phases[0]));
-    picture->durations = mem_array(operation->total, sizeof(picture->durations[0]));
-    lock_acquire(&operation->lock);
-    picture->state = operation->state;
-    picture->finished_at = operation->state == OPERATION_RUNNING ? 0 : operation->finished_at;
-    picture->succeeded = operation->succeeded;
-    picture->failed = operation->failed;
-    for (size_t i = 0; i < operation->total; i++) {
-        const struct target *target = &operation->targets[i];
-
-        picture->outcomes[i] = target->outcome;
-        picture->phases[i] = target->phase;
-        picture->durations[i] = target->outcome.finished || target->started_at == 0
-                                    ? target->duration
-                                    : clock_seconds_since(target->started_at);
-    }
-    lock_release(&operation->lock);
-}
-
-static void render_result(struct json *json, const struct target *target,
-                          const struct operation_outcome *outcome, enum phase phase,
-                          double duration)
-{
-    json_object(json);
-    json_put_string(json, "node", node_name(target->node));
-    json_put_string(json, "process", target->process);
-    if (outcome->finished) {
-        json_put_boolean(json, "ok", outcome->error == CESID_OK);
-        json_put_string(json, "code", error_code(outcome->error));
-    } else {
-        json_put_null(json, "ok");
-        json_put_string(json, "code", phase <= PHASE_TURN ? "waiting" : "running");
-    }
-    json_put_string(json, "detail", outcome->detail);
-    json_put_real(json, "duration", duration);
-    json_object_end(json);
-}
-
-static void render(struct json *json, struct operation *operation, bool with_results)
-{
-    struct picture picture;
-
-    take_picture(operation, &picture);
-    json_object(json);
-    json_put_string(json, "id", operation->id);
-    json_put_string(json, "action", action_names[operation->action]);
-    if (operation->action == OPERATION_SIGNAL)
-        json_put_string(json, "signal", operation->argument);
-    json_put_string(json, "actor", operation->actor);
-    json_put_string(json, "state", state_names[picture.state]);
-    json_put_time(json, "created_at", operation->created_at);
-    json_put_time(json, "finished_at", picture.finished_at);
-    json_put_integer(json, "total", (int64_t) operation->total);
-    json_put_integer(json, "succeeded", (int64_t) picture.succeeded);
-    json_put_integer(json, "failed", (int64_t) picture.failed);
-    if (with_results) {
-        json_key(json, "results");
-        json_array(json);
-        for (size_t i = 0; i < operation->total; i++)
-            render_result(json, &operation->targets[i], &picture.outcomes[i], picture.phases[i],
-                          picture.durations[i]);
-        json_array_end(json);
-    }
-    json_object_end(json);
-    free(picture.outcomes);
-    free(picture.phases);
-    free(picture.durations);
-}
-
-void operation_json(struct json *json, struct operation *operation)
-{
-    render(json, operation, true);
-}
-
-void operation_publish(struct operation *operation, bool final)
-{
-    struct strbuf data;
-    struct json json;
-    bool due;
-
-    lock_acquire(&operation->lock);
-    due = final || operation->told_at == 0 ||
-          clock_seconds_since(operation->told_at) >= EVENT_INTERVAL;
-    if (due)
-        operation->told_at = clock_now();
-    lock_release(&operation->lock);
-    if (!due)
-        return;
-    strbuf_init(&data, JSON_MAX);
-    json_start(&json, &data);
-    render(&json, operation, final || operation->total <= EVENT_RESULTS_MAX);
-    if (!strbuf_failed(&data))
-        bus_publish(operation->operations->bus,
-                    event_create(EVENT_OPERATION, PROCESS_READ, operation->environment, NULL,
-                                 data.data, data.length));
-    strbuf_destroy(&data);
 }

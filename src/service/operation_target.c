@@ -1,7 +1,12 @@
 /*
- * One target of an operation: a state machine driven by callbacks of the rpc loops, by timers and
- * by turns. Each step holds a reference of the operation; a step that comes too late finds the
- * target finished and does nothing. Lock: LOCK_OPERATION, never held across a call.
+ * One target of an operation from its turn to its result, and the pump that keeps as many of them
+ * going as may be. What is asked of the node in between is operation_step.c. Each step holds a
+ * reference of the operation; a step that comes too late finds the target finished and does
+ * nothing. Lock: LOCK_OPERATION, never held across a call.
+ *
+ * A call that waits for a process to start and one to a node that hangs look alike. So while a call
+ * is under way the node is polled now and then; when it does not answer, the target counts no
+ * longer against the operation's parallelism, and when the breaker opens, it is given up.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,24 +19,32 @@
 #include "cesid/memory.h"
 #include "operation_private.h"
 
-#define WATCH_SECONDS 1.0
+#define TICK_SECONDS 1.0
+#define PING_SECONDS 5.0 /* between two polls on behalf of one call */
 
-static void look(struct target *target);
-
+/* Once: of those who come later, the result of the poll or the abort, one finds it done. */
 static void complete(struct target *target)
 {
     struct operation *operation = target->operation;
+    bool first;
 
     lock_acquire(&operation->lock);
-    target->phase = PHASE_DONE;
-    target->outcome.finished = true;
-    operation->running--;
-    if (target->outcome.error == CESID_OK)
-        operation->succeeded++;
-    else
-        operation->failed++;
-    cond_broadcast(&operation->changed);
+    first = target->phase != PHASE_DONE;
+    if (first) {
+        target->phase = PHASE_DONE;
+        target->outcome.finished = true;
+        operation->running--;
+        operation->stalled -= target->stalled;
+        target->stalled = false;
+        if (target->outcome.error == CESID_OK)
+            operation->succeeded++;
+        else
+            operation->failed++;
+        cond_broadcast(&operation->changed);
+    }
     lock_release(&operation->lock);
+    if (!first)
+        return;
     operation_publish(operation, false);
     operation_pump(operation);
     operation_unref(&operation);
@@ -39,8 +52,12 @@ static void complete(struct target *target)
 
 static void refreshed(void *argument, int error)
 {
+    struct target *target = argument;
+    struct operation *operation = target->operation;
+
     (void) error; /* the result stands; a failed poll shows at the node */
-    complete(argument);
+    complete(target);
+    operation_unref(&operation);
 }
 
 /* Whether the node answered at all: then it is worth waiting for its new state. */
@@ -48,51 +65,81 @@ static bool node_answered(int error)
 {
     return error != CESID_E_NODE_TIMEOUT && error != CESID_E_NODE_UNREACHABLE &&
            error != CESID_E_NODE_UNAUTHORIZED && error != CESID_E_NODE_PROTOCOL &&
-           error != CESID_E_NODE_CIRCUIT_OPEN && error != CESID_E_SHUTTING_DOWN;
+           error != CESID_E_NODE_CIRCUIT_OPEN && error != CESID_E_SHUTTING_DOWN &&
+           error != CESID_E_CANCELLED && error != CESID_E_OPERATION_TIMEOUT;
+}
+
+/* What a restart that failed has left behind, or NULL. */
+static const char *left_behind_locked(const struct target *target)
+{
+    if (target->stopped && target->start_asked)
+        return "the process was stopped, and it is not known whether it was started again";
+    if (target->stopped)
+        return "the process was stopped and not started again";
+    if (target->stop_asked)
+        return "the process may have been stopped";
+    return NULL;
+}
+
+static void set_outcome_locked(struct target *target, int error, const char *detail)
+{
+    struct operation_outcome *outcome = &target->outcome;
+    const char *left = error != CESID_OK ? left_behind_locked(target) : NULL;
+
+    target->phase = PHASE_REFRESH;
+    target->holds_turn = false;
+    outcome->error = error;
+    if (left != NULL) /* that first: a long detail must not cut it off */
+        snprintf(outcome->detail, sizeof(outcome->detail), "%.*s; %s",
+                 (int) (sizeof(outcome->detail) - strlen(left) - 3), detail, left);
+    else
+        snprintf(outcome->detail, sizeof(outcome->detail), "%s", detail);
+    if (target->started_at != 0)
+        target->duration = clock_seconds_since(target->started_at);
 }
 
 void target_finish(struct target *target, int error, const char *detail)
 {
     struct operation *operation = target->operation;
-    bool first, asked, holds_turn;
+    struct refresh *refresh = operation->operations->refresh;
+    bool first, begun, asked, holds_turn, probing;
+    char said[sizeof(target->outcome.detail)];
 
     lock_acquire(&operation->lock);
     first = target->phase < PHASE_REFRESH;
+    begun = target->phase > PHASE_QUEUED;
     asked = target->phase >= PHASE_STOP;
     holds_turn = target->holds_turn;
+    probing = target->probing;
     if (first) {
-        target->phase = PHASE_REFRESH;
-        target->holds_turn = false;
-        target->outcome.error = error;
-        if (error != CESID_OK && target->stopped)
-            snprintf(target->outcome.detail, sizeof(target->outcome.detail),
-                     "%s; the process was stopped and not started again", detail);
-        else
-            snprintf(target->outcome.detail, sizeof(target->outcome.detail), "%s", detail);
-        if (target->started_at != 0)
-            target->duration = clock_seconds_since(target->started_at);
+        target->probing = false;
+        set_outcome_locked(target, error, detail);
+        memcpy(said, target->outcome.detail, sizeof(said));
     }
     lock_release(&operation->lock);
     if (!first)
         return;
-    if (error != CESID_OK)
+    if (error != CESID_OK && begun)
         log_warning("operation", "action failed", log_s("operation", operation->id),
                     log_s("node", node_name(target->node)), log_s("process", target->process),
-                    log_s("code", error_code(error)), log_s("detail", detail),
+                    log_s("code", error_code(error)), log_s("detail", said),
                     log_s("for", operation->request_id));
+    if (probing)
+        node_breaker_report(target->node, CESID_E_CANCELLED, &(struct breaker_settings){0});
     target_clear_timer(target);
     if (holds_turn)
         turn_give(target);
     if (asked && node_answered(error)) {
-        refresh_now(operation->operations->refresh, target->node, refreshed, target);
+        operation_ref(operation); /* of the poll */
+        refresh_now(refresh, target->node, refreshed, target);
         return;
     }
     if (asked)
-        refresh_now(operation->operations->refresh, target->node, NULL, NULL);
+        refresh_now(refresh, target->node, NULL, NULL);
     complete(target);
 }
 
-static const char *abort_detail(int error)
+const char *operation_abort_detail(int error)
 {
     switch (error) {
     case CESID_E_OPERATION_TIMEOUT:
@@ -114,329 +161,164 @@ static int abort_error(struct operation *operation)
     return error;
 }
 
-static void step_done(void *argument, struct supervisor_result *result);
-
-/* Sends one call of the target, unless the operation is being ended. */
-static void send(struct target *target, enum phase phase, const char *method, double timeout)
+static enum phase phase_of(struct target *target)
 {
-    struct operation *operation = target->operation;
-    struct config *config = config_get(operation->operations->config);
-    struct node_settings *settings = node_settings(target->node);
-    struct supervisor_call call;
-    struct rpc_call *handle = NULL;
-    uint64_t step;
-    int abort, error;
-    bool late;
-
-    lock_acquire(&operation->lock);
-    abort = operation->abort_error;
-    late = target->phase >= PHASE_REFRESH; /* ended by an abort meanwhile */
-    if (!late)
-        target->phase = phase;
-    step = ++target->step;
-    lock_release(&operation->lock);
-    if (late)
-        goto out;
-    if (abort != CESID_OK || settings->endpoint == NULL) {
-        if (abort != CESID_OK)
-            target_finish(target, abort, abort_detail(abort));
-        else
-            target_finish(target, CESID_E_CONFLICT, "the node is disabled");
-        goto out;
-    }
-
-    supervisor_call_init(&call, method, config, timeout);
-    call.request_id = operation->request_id;
-    xmlrpc_add_string(&call.body, target->process, strlen(target->process));
-    if (phase == PHASE_SEND)
-        xmlrpc_add_string(&call.body, operation->argument, strlen(operation->argument));
-    else if (phase != PHASE_LOOK)
-        xmlrpc_add_boolean(&call.body, true); /* wait until it is so */
-    operation_ref(operation);                 /* of the call */
-    error = supervisor_submit(settings->endpoint, &call, step_done, target, &handle);
-    supervisor_call_destroy(&call);
-    if (error != CESID_OK) {
-        target_finish(target, error, "the call could not be made");
-        operation_unref(&operation);
-        goto out;
-    }
-    lock_acquire(&operation->lock);
-    abort = operation->abort_error;
-    if (target->step == step && target->phase == phase) {
-        target->call = handle;
-        if (abort != CESID_OK)
-            rpc_call_cancel(handle);
-        handle = NULL;
-    }
-    lock_release(&operation->lock);
-    rpc_call_unref(&handle);
-out:
-    node_settings_unref(&settings);
-    config_unref(&config);
-}
-
-static double seconds_left(struct target *target)
-{
-    int64_t left;
+    enum phase phase;
 
     lock_acquire(&target->operation->lock);
-    left = target->deadline - clock_now();
+    phase = target->phase;
     lock_release(&target->operation->lock);
-    return left > 0 ? (double) left / (double) CLOCK_SECOND : 0.001;
+    return phase;
 }
 
-static void send_stop(struct target *target)
+void target_arm(struct target *target, double seconds)
 {
-    send(target, PHASE_STOP, "supervisor.stopProcess", seconds_left(target));
-}
-
-static void send_start(struct target *target)
-{
-    send(target, PHASE_START, "supervisor.startProcess", seconds_left(target));
+    target_set_timer(target, clock_after(seconds));
+    if (phase_of(target) >= PHASE_REFRESH) /* it ended meanwhile, and cleared too early */
+        target_clear_timer(target);
 }
 
 static void begin(struct target *target)
 {
     struct operation *operation = target->operation;
+    int abort;
 
     lock_acquire(&operation->lock);
     target->phase = PHASE_TURN;
     target->started_at = clock_now();
-    target->deadline = clock_after(operation->timeout);
     lock_release(&operation->lock);
-    target_set_timer(target, clock_after(operation->timeout));
-    if (turn_take(target))
+    if (turn_take(target)) {
         target_got_turn(target);
-    else if (abort_error(operation) != CESID_OK && turn_leave(target))
-        target_finish(target, abort_error(operation), abort_detail(abort_error(operation)));
+        return;
+    }
+    target_arm(target, operation->timeout);
+    abort = abort_error(operation);
+    if (abort != CESID_OK && turn_leave(target))
+        target_finish(target, abort, operation_abort_detail(abort));
+}
+
+/* Asks the breaker; whoever is granted its probe owes it a report. */
+static bool is_allowed(struct target *target)
+{
+    struct operation *operation = target->operation;
+    double retry_after;
+    bool allowed;
+
+    if (operation->force)
+        return true;
+    allowed = node_breaker_allow(target->node);
+    retry_after = node_breaker_retry_after(target->node);
+    lock_acquire(&operation->lock);
+    target->probing = allowed;
+    if (!allowed)
+        target->outcome.retry_after = retry_after > 0 ? retry_after : 1.0;
+    lock_release(&operation->lock);
+    return allowed;
 }
 
 void target_got_turn(struct target *target)
 {
-    struct operation *operation = target->operation;
-    double retry_after = node_breaker_retry_after(target->node);
+    struct operation *operation = operation_ref(target->operation);
 
     target_clear_timer(target);
     lock_acquire(&operation->lock);
     target->holds_turn = true;
     target->deadline = clock_after(operation->timeout);
-    if (retry_after > 0 && !operation->force)
-        target->outcome.retry_after = retry_after;
     lock_release(&operation->lock);
-    if (retry_after > 0 && !operation->force) {
+    if (node_removed(target->node))
+        target_finish(target, CESID_E_NOT_FOUND, "the node was removed");
+    else if (!is_allowed(target))
         target_finish(target, CESID_E_NODE_CIRCUIT_OPEN,
                       "the node failed repeatedly and is not tried before its next probe");
-        return;
-    }
-    switch (operation->action) {
-    case OPERATION_START:
-        send_start(target);
-        break;
-    case OPERATION_STOP:
-    case OPERATION_RESTART:
-        send_stop(target);
-        break;
-    case OPERATION_SIGNAL:
-        send(target, PHASE_SEND, "supervisor.signalProcess", seconds_left(target));
-        break;
-    case OPERATION_STDIN:
-        send(target, PHASE_SEND, "supervisor.sendProcessStdin", seconds_left(target));
-        break;
-    case OPERATION_ACTIONS:
-        CHECK(false);
-    }
+    else
+        target_act(target);
+    operation_unref(&operation);
 }
 
-static void look(struct target *target)
+static bool is_waiting_for_node(enum phase phase)
 {
-    struct config *config = config_get(target->operation->operations->config);
-    double timeout = config->timeouts.refresh;
-
-    config_unref(&config);
-    send(target, PHASE_LOOK, "supervisor.getProcessInfo", timeout);
+    return phase >= PHASE_STOP && phase <= PHASE_WATCH;
 }
 
-/* The deadline of one call passed: it may just be slow. Look whether it is on its way. */
-static void look_after(struct target *target, bool awaiting)
+static void pinged(void *argument, int error)
 {
-    lock_acquire(&target->operation->lock);
-    target->awaiting = awaiting;
-    lock_release(&target->operation->lock);
-    look(target);
-}
-
-static void watch(struct target *target, const char *detail)
-{
+    struct target *target = argument;
     struct operation *operation = target->operation;
-    bool first, late;
-    int abort;
+    bool stalled = false;
 
     lock_acquire(&operation->lock);
-    abort = operation->abort_error;
-    late = target->phase >= PHASE_REFRESH;
-    first = strcmp(target->outcome.detail, detail) != 0;
-    if (!late) {
-        target->phase = PHASE_WATCH;
-        snprintf(target->outcome.detail, sizeof(target->outcome.detail), "%s", detail);
+    target->pinging = false;
+    if (is_waiting_for_node(target->phase)) {
+        stalled = error != CESID_OK;
+        operation->stalled += stalled;
+        operation->stalled -= target->stalled;
+        target->stalled = stalled;
     }
     lock_release(&operation->lock);
-    if (late)
-        return;
-    if (abort != CESID_OK) {
-        target_finish(target, abort, abort_detail(abort));
-        return;
+    if (stalled)
+        operation_pump(operation);
+    operation_unref(&operation);
+}
+
+/* A second more has passed since the node was asked. */
+static void tick(struct target *target)
+{
+    struct operation *operation = target->operation;
+    bool open = node_breaker_retry_after(target->node) > 0;
+    bool ping = false, pump = false;
+
+    lock_acquire(&operation->lock);
+    if (target->pinging && !target->stalled) {
+        target->stalled = pump = true;
+        operation->stalled++;
+    } else if (!target->pinging && clock_now() >= target->next_ping) {
+        target->pinging = ping = true;
+        target->next_ping = clock_after(PING_SECONDS);
     }
-    if (first)
-        operation_publish(operation, false);
-    target_set_timer(target, clock_after(WATCH_SECONDS));
+    if (target->stalled && open && !operation->force && target->call != NULL) {
+        target->given_up = true;
+        rpc_call_cancel(target->call);
+    }
+    lock_release(&operation->lock);
+    if (ping) {
+        operation_ref(operation); /* of the poll */
+        refresh_now(operation->operations->refresh, target->node, pinged, target);
+    }
+    if (pump)
+        operation_pump(operation);
+    target_arm(target, TICK_SECONDS);
 }
 
 void target_timer(struct target *target)
 {
-    enum phase phase;
-
-    lock_acquire(&target->operation->lock);
-    phase = target->phase;
-    lock_release(&target->operation->lock);
-    if (phase == PHASE_TURN && turn_leave(target))
-        target_finish(target, CESID_E_CONFLICT,
-                      "another operation is working on this process; try again when it has ended");
-    else if (phase == PHASE_WATCH)
-        look(target);
-}
-
-static void stopped(struct target *target, bool by_us)
-{
-    lock_acquire(&target->operation->lock);
-    target->stopped = by_us && target->operation->action == OPERATION_RESTART;
-    lock_release(&target->operation->lock);
-    if (target->operation->action == OPERATION_RESTART)
-        send_start(target);
-    else
-        target_finish(target, CESID_OK, "");
-}
-
-static void started(struct target *target)
-{
-    lock_acquire(&target->operation->lock);
-    target->stopped = false;
-    lock_release(&target->operation->lock);
-    target_finish(target, CESID_OK, "");
-}
-
-static void keep_fault(struct target *target, const struct supervisor_result *result)
-{
-    lock_acquire(&target->operation->lock);
-    if (result->answer.fault) {
-        target->outcome.fault_code = result->answer.fault_code;
-        snprintf(target->outcome.fault_text, sizeof(target->outcome.fault_text), "%s",
-                 result->answer.fault_text);
+    switch (phase_of(target)) {
+    case PHASE_TURN:
+        if (turn_leave(target))
+            target_finish(
+                target, CESID_E_CONFLICT,
+                "another operation is working on this process; try again when it has ended");
+        break;
+    case PHASE_STOP:
+    case PHASE_START:
+    case PHASE_SEND:
+        tick(target);
+        break;
+    case PHASE_WATCH:
+        target_look(target);
+        break;
+    case PHASE_QUEUED:
+    case PHASE_LOOK:
+    case PHASE_REFRESH:
+    case PHASE_DONE:
+        break;
     }
-    lock_release(&target->operation->lock);
 }
 
-static void after_stop(struct target *target, const struct supervisor_result *result)
+static bool may_begin_locked(const struct operation *operation)
 {
-    const struct operation *operation = target->operation;
-
-    if (result->error == CESID_OK)
-        stopped(target, true);
-    else if (result->error == CESID_E_NOT_RUNNING && operation->action == OPERATION_RESTART)
-        stopped(target, false);
-    else if (result->error == CESID_E_NOT_RUNNING && operation->skip_settled)
-        target_finish(target, CESID_OK, "was not running");
-    else if (result->error == CESID_E_NODE_TIMEOUT)
-        look_after(target, false);
-    else
-        target_finish(target, result->error, result->detail);
-}
-
-static void after_start(struct target *target, const struct supervisor_result *result)
-{
-    const struct operation *operation = target->operation;
-
-    if (result->error == CESID_OK)
-        started(target);
-    else if (result->error == CESID_E_ALREADY_STARTED &&
-             (operation->action == OPERATION_RESTART || operation->skip_settled))
-        target_finish(target, CESID_OK, "was running already");
-    else if (result->error == CESID_E_NODE_TIMEOUT)
-        look_after(target, true);
-    else
-        target_finish(target, result->error, result->detail);
-}
-
-static void after_look(struct target *target, const struct supervisor_result *result)
-{
-    struct supervisor_process process;
-    char detail[128];
-
-    if (result->error != CESID_OK) {
-        target_finish(target, result->error, result->detail);
-        return;
-    }
-    if (!supervisor_read_process(result->answer.value, &process)) {
-        target_finish(target, CESID_E_NODE_PROTOCOL, "the node's answer is not a process");
-        return;
-    }
-    snprintf(detail, sizeof(detail), "the process is %s", process_state_name(process.statecode));
-    if (target->awaiting && process.statecode == PROCESS_RUNNING)
-        started(target);
-    else if (target->awaiting && process.statecode == PROCESS_STARTING)
-        watch(target, "still starting");
-    else if (!target->awaiting && process.statecode == PROCESS_STOPPING)
-        watch(target, "still stopping");
-    else if (!target->awaiting && process.statecode != PROCESS_RUNNING &&
-             process.statecode != PROCESS_STARTING && process.statecode != PROCESS_BACKOFF)
-        stopped(target, true);
-    else
-        target_finish(target, CESID_E_OPERATION_TIMEOUT, detail);
-}
-
-/* What the call says about the node. A slow process is not a failing node: that shows when it is
- * looked at. */
-static void report(struct target *target, enum phase phase, const struct supervisor_result *result)
-{
-    struct config *config = config_get(target->operation->operations->config);
-    struct breaker_settings breaker = {config->breaker.failures, config->breaker.open_min,
-                                       config->breaker.open_max};
-
-    config_unref(&config);
-    if (result->error == CESID_E_NODE_TIMEOUT && (phase == PHASE_START || phase == PHASE_STOP))
-        return;
-    node_breaker_report(target->node, result->error, &breaker);
-}
-
-static void step_done(void *argument, struct supervisor_result *result)
-{
-    struct target *target = argument;
-    struct operation *operation = target->operation;
-    struct rpc_call *call;
-    enum phase phase;
-    int abort;
-
-    lock_acquire(&operation->lock);
-    phase = target->phase;
-    call = target->call;
-    target->call = NULL;
-    target->step++;
-    abort = operation->abort_error;
-    lock_release(&operation->lock);
-    rpc_call_unref(&call);
-
-    report(target, phase, result);
-    keep_fault(target, result);
-    if (result->error == CESID_E_CANCELLED || result->error == CESID_E_SHUTTING_DOWN)
-        target_finish(target, abort != CESID_OK ? abort : result->error, abort_detail(abort));
-    else if (phase == PHASE_STOP)
-        after_stop(target, result);
-    else if (phase == PHASE_START)
-        after_start(target, result);
-    else if (phase == PHASE_LOOK)
-        after_look(target, result);
-    else
-        target_finish(target, result->error, result->detail);
-    operation_unref(&operation);
+    return operation->next < operation->total &&
+           (operation->running - operation->stalled < (size_t) operation->parallelism ||
+            operation->abort_error != CESID_OK);
 }
 
 void operation_pump(struct operation *operation)
@@ -452,9 +334,7 @@ void operation_pump(struct operation *operation)
     operation->pumping = true;
     do {
         operation->pump_again = false;
-        while (operation->next < operation->total &&
-               (operation->running < (size_t) operation->parallelism ||
-                operation->abort_error != CESID_OK)) {
+        while (may_begin_locked(operation)) {
             struct target *target = &operation->targets[operation->next++];
             int abort = operation->abort_error;
 
@@ -462,7 +342,7 @@ void operation_pump(struct operation *operation)
             lock_release(&operation->lock);
             operation_ref(operation); /* of the target, until it is complete */
             if (abort != CESID_OK)
-                target_finish(target, abort, abort_detail(abort));
+                target_finish(target, abort, operation_abort_detail(abort));
             else
                 begin(target);
             lock_acquire(&operation->lock);
@@ -479,6 +359,17 @@ void operation_pump(struct operation *operation)
         operation_finished(operation);
 }
 
+static void abort_target(struct target *target, int error)
+{
+    enum phase phase = phase_of(target);
+
+    /* Those with a call under way end with it. */
+    if ((phase == PHASE_TURN && turn_leave(target)) || phase == PHASE_WATCH)
+        target_finish(target, error, operation_abort_detail(error));
+    else if (phase == PHASE_REFRESH)
+        complete(target); /* the result stands, and nobody shall wait for the poll */
+}
+
 void operation_abort(struct operation *operation, int error)
 {
     bool first;
@@ -487,22 +378,14 @@ void operation_abort(struct operation *operation, int error)
     first = operation->abort_error == CESID_OK && operation->finished_at == 0;
     if (first) {
         operation->abort_error = error;
-        for (size_t i = 0; i < operation->total; i++)
+        for (size_t i = 0; i < operation->targets_count; i++)
             if (operation->targets[i].call != NULL)
                 rpc_call_cancel(operation->targets[i].call);
     }
     lock_release(&operation->lock);
     if (!first)
         return;
-    for (size_t i = 0; i < operation->total; i++) {
-        struct target *target = &operation->targets[i];
-        enum phase phase;
-
-        lock_acquire(&operation->lock);
-        phase = target->phase;
-        lock_release(&operation->lock);
-        if ((phase == PHASE_TURN && turn_leave(target)) || phase == PHASE_WATCH)
-            target_finish(target, error, abort_detail(error));
-    }
+    for (size_t i = 0; i < operation->targets_count; i++)
+        abort_target(&operation->targets[i], error);
     operation_pump(operation);
 }

@@ -52,14 +52,21 @@ void turn_give(struct target *target)
         if (turn->first_waiting == NULL)
             turn->last_waiting = NULL;
         next->in_turn_queue = false;
+        /* Served by the operations thread: a chain of targets that end at once would otherwise be
+         * as deep as the queue is long. */
+        next->next_turn = NULL;
+        if (operations->last_ready != NULL)
+            operations->last_ready->next_turn = next;
+        else
+            operations->first_ready = next;
+        operations->last_ready = next;
+        cond_broadcast(&operations->changed);
     } else {
         HASH_DEL(operations->turns, turn);
         free(turn->key);
         free(turn);
     }
     lock_release(&operations->lock);
-    if (next != NULL)
-        target_got_turn(next);
 }
 
 bool turn_leave(struct target *target)
@@ -97,7 +104,8 @@ void target_set_timer(struct target *target, int64_t at)
         operation_ref(target->operation);
     due_heap_remove(&operations->target_timers, &target->timer);
     due_heap_push(&operations->target_timers, &target->timer, at);
-    cond_signal(&operations->changed);
+    if (due_heap_first(&operations->target_timers) == &target->timer)
+        cond_broadcast(&operations->changed);
     lock_release(&operations->lock);
 }
 

@@ -22,11 +22,15 @@
 #include "cesid/rpc.h"
 #include "cesid/thread.h"
 
-#define FIRST_PORT      24000 /* of peers */
+#ifndef FIRST_PORT
+#define FIRST_PORT 24000 /* of peers */
+#endif
+#ifndef SUPERVISOR_PORT
 #define SUPERVISOR_PORT 24090
-#define TLS_PORT        24091
-#define LAST_PORT       24099 /* nobody ever listens there */
-#define ANSWER          "<?xml version='1.0'?><methodResponse/>"
+#endif
+#define TLS_PORT  24091
+#define LAST_PORT 24099 /* nobody ever listens there */
+#define ANSWER    "<?xml version='1.0'?><methodResponse/>"
 
 /* ---- peers ---- */
 
