@@ -113,6 +113,17 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libcesid.a
 unit: $(UNIT_TESTS)
 	$(Q)scripts/run-unit $(BUILD)/unit
 
+# Load on the hub: build/bench/hub is run by hand, build/stress/hub by scripts/check.
+$(BUILD)/bench/% $(BUILD)/stress/%: $(BUILD)/libcesid.a
+	$(call say,LOAD)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ \
+	    tests/$(notdir $(@D))/$*.c $(BUILD)/libcesid.a $(LIBS)
+$(BUILD)/bench/hub: tests/bench/hub.c tests/load/house.h
+$(BUILD)/stress/hub: tests/stress/hub.c tests/load/house.h
+
+bench: $(BUILD)/bench/hub
+
 # Fuzz targets: everything anew with clang and its instruments, as build/fuzz/fuzz_*. They run by
 # scripts/run-fuzz.
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
