@@ -72,9 +72,7 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
 struct metric_info {
     const char *name; /* "cesid_…" */
-    enum metric_type type;
     const char *help;
-    bool collected;                        /* not counted here: samples come from the collector */
     const char *labels[METRIC_LABELS_MAX]; /* NULL behind the last */
     /* "a|b|c": the values that are there at zero from the start. When every label has some, so do
      * the series: all combinations. */
@@ -84,6 +82,8 @@ struct metric_info {
     const double *bounds;
     size_t bounds_count;
     double unit; /* what a sum is counted in: 1e-9 for seconds, 1 for numbers */
+    enum metric_type type;
+    bool collected; /* not counted here: samples come from the collector */
 };
 #define METRIC_SERIES_MAX 256
 

@@ -112,6 +112,7 @@ static struct metric_series *insert_locked(enum metric metric, uint32_t hash,
                                            const char *const *values, size_t slot)
 {
     const struct metric_info *family = metrics_info(metric);
+    size_t labels = labels_count(family);
     size_t buckets = family->type == METRIC_HISTOGRAM ? family->bounds_count + 1 : 0;
     struct metric_series *series =
         mem_alloc(sizeof(*series) + buckets * sizeof(series->buckets[0]));
@@ -120,7 +121,7 @@ static struct metric_series *insert_locked(enum metric metric, uint32_t hash,
     series->family = family;
     series->metric = metric;
     series->hash = hash;
-    for (size_t i = 0; i < labels_count(family); i++)
+    for (size_t i = 0; i < labels; i++)
         series->values[i] = mem_string(text_of(values[i]));
     link_locked(series);
     atomic_store_explicit(&slots[slot], series, memory_order_release);
@@ -321,7 +322,7 @@ static void put_series(struct metrics_page *page, const struct metric_series *se
     const struct metric_info *family = series->family;
     const char *const *values = (const char *const *) series->values;
     uint64_t value = atomic_load_explicit(&series->value, memory_order_relaxed);
-    uint64_t buckets[METRIC_BUCKETS_MAX + 1];
+    uint64_t buckets[METRIC_BUCKETS_MAX + 1] = {0};
 
     if (family->type != METRIC_HISTOGRAM) {
         put_name(page->out, family, "", values, NULL);

@@ -111,11 +111,11 @@ static void open_collection(struct collection *all, const struct request *reques
 
 static void close_collection(struct collection *all)
 {
-    struct environment *environment, *next;
+    struct environment *environment = all->environments, *next;
 
-    HASH_ITER(hh, all->environments, environment, next)
-    {
-        HASH_DEL(all->environments, environment);
+    HASH_CLEAR(hh, all->environments); /* the table; its entries still know the next */
+    for (; environment != NULL; environment = next) {
+        next = environment->hh.next;
         free(environment);
     }
     for (size_t i = 0; i < all->list.count; i++)
