@@ -167,12 +167,24 @@ static int pass_on(struct request *request, struct response *response, struct hu
     return error;
 }
 
+/* Why there would be nothing to follow: the stream itself only waits for better times. */
+static int check_log(struct request *request, const struct log_target *target)
+{
+    struct supervisor_log log;
+    int error = read_part(request, target->id, target->stream, 0, 0, &log);
+    if (error == 0)
+        supervisor_log_free(&log);
+    return error;
+}
+
 static int follow(struct request *request, struct response *response)
 {
     struct log_target target;
     struct hub_client *client = NULL;
     struct strbuf topic;
     int error = find_target(request, &target);
+    if (error == 0)
+        error = check_log(request, &target);
     if (error != 0)
         return error;
     if (!request_take_stream(request))
