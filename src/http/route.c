@@ -62,7 +62,7 @@ static bool segment_is_sane(const char *segment, size_t length)
         return false;
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char) segment[i];
-        if (c < 0x20 || c == 0x7f || c == '/' || c == '\\')
+        if (c < 0x20 || c == 0x7f || c == '/')
             return false;
     }
     return text_is_utf8(segment, length);

@@ -1,4 +1,5 @@
 // What broke once, each told by what went wrong. A supervisord and a cesid for all of them.
+import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Cesid, nodeConfig } from './lib/cesid.mjs';
 import { expectProblem } from './lib/http.mjs';
@@ -11,6 +12,9 @@ before(async () => {
         programs: {
             silent: { command: '/bin/sleep 100000', stdout_logfile: 'NONE' },
             merged: { command: '/bin/sleep 100000', redirect_stderr: true },
+            'back\\slash': {
+                command: '/bin/sleep 100000', stdout_logfile: 'NONE', stderr_logfile: 'NONE',
+            },
         },
     }).start();
     cesid = await new Cesid({
@@ -33,4 +37,11 @@ test('following a log that cannot be had was an endless silence, not an error', 
     expectProblem(await follow('odd', 'silent', 'stdout'), 404, 'not_found');
     expectProblem(await follow('odd', 'merged', 'stderr'), 404, 'not_found');
     expectProblem(await follow('off', 'silent', 'stdout'), 409, 'conflict');
+});
+
+test('a process with a backslash in its name was seen in lists and nowhere else', async () => {
+    const process = await cesid.process('odd', 'back\\slash');
+    assert.equal(process.id, 'back\\slash:back\\slash');
+    const answer = await cesid.post(`/nodes/odd/processes/${encodeURIComponent(process.id)}/stop`);
+    assert.equal(answer.status, 200, answer.text);
 });

@@ -112,8 +112,6 @@ static void tricks_lead_nowhere(void **state)
         "/api/v1/nodes/a%2Fb",
         "/api/v1/nodes/a%00",
         "/api/v1/nodes/%00",
-        "/api/v1/nodes/a%5c..%5cb",
-        "/api/v1/nodes/a\\b",
         "/api/v1/nodes/a%",
         "/api/v1/nodes/a%1",
         "/api/v1/nodes/a%zz",
