@@ -40,6 +40,8 @@ struct operation_target {
     const char *process; /* "group:name", copied */
 };
 
+#define OPERATION_TARGETS_MAX 20000
+
 struct operation_request {
     enum operation_action action;
     const char *argument; /* the signal ("HUP"), or the text for standard input; else NULL */

@@ -25,7 +25,8 @@ enum field_type {
     FIELD_INTEGER,
     FIELD_NUMBER,
     FIELD_BOOLEAN,
-    FIELD_STRINGS /* body: an array; query: repeated, and (but for labels) comma-separated */
+    FIELD_STRINGS, /* body: an array; query: repeated, and (but for labels) comma-separated */
+    FIELD_LABELS   /* body: an object of strings; its items are key=value */
 };
 
 enum field_format {
@@ -38,7 +39,7 @@ enum field_format {
 };
 
 struct field {
-    const char *name;
+    const char *name; /* of a body's field in an object: "object.field" */
     enum field_place place;
     enum field_type type;
     enum field_format format;

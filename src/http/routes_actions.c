@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cesid/acting.h"
 #include "cesid/clock.h"
 #include "cesid/fields.h"
 #include "cesid/memory.h"
@@ -47,8 +48,7 @@ static int single_failure(struct request *request, struct operation *operation)
     return outcome.error;
 }
 
-/* Waits as Prefer says, or as the route does, and answers 200 or 202. */
-static int answer(struct request *request, struct response *response, struct operation *operation,
+int acting_answer(struct request *request, struct response *response, struct operation *operation,
                   double usual, bool single)
 {
     double wait = request->wait >= 0 ? request->wait : usual;
@@ -93,7 +93,7 @@ static int one(struct request *request, struct response *response, enum operatio
     int error = operations_submit(request->context->operations, &wanted, &operation);
     if (error != 0)
         return error;
-    error = answer(request, response, operation, WAIT_SINGLE, true);
+    error = acting_answer(request, response, operation, WAIT_SINGLE, true);
     operation_unref(&operation);
     return error;
 }
@@ -153,7 +153,7 @@ static int all(struct request *request, struct response *response, enum operatio
     free(targets);
     if (error != 0)
         return error;
-    error = answer(request, response, operation, 0, false);
+    error = acting_answer(request, response, operation, 0, false);
     operation_unref(&operation);
     return error;
 }
@@ -181,8 +181,7 @@ static const struct field signal_fields[] = {
     {.name = "signal",
      .place = FIELD_BODY,
      .required = true,
-     .choices = "HUP|INT|QUIT|ILL|TRAP|ABRT|BUS|FPE|KILL|USR1|SEGV|USR2|PIPE|ALRM|TERM|STKFLT|"
-                "CHLD|CONT|STOP|TSTP|TTIN|TTOU|URG|XCPU|XFSZ|VTALRM|PROF|WINCH|IO|PWR|SYS",
+     .choices = ACTING_SIGNALS,
      .about = "a signal's name without SIG"},
 };
 static const struct field stdin_fields[] = {

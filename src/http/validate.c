@@ -280,6 +280,8 @@ static void take_text(const struct field *field, char *text, struct value *value
             add_item(field, field->name, next, value, problem);
         }
         break;
+    case FIELD_LABELS:
+        CHECK(false); /* a body's only */
     }
 }
 
@@ -371,19 +373,41 @@ static void body_strings(const struct field *field, const cJSON *array, struct v
     }
 }
 
-static void body_member(const struct route *route, const cJSON *member, struct values *values,
+static void body_labels(const struct field *field, const cJSON *object, struct value *value,
                         struct problem *problem)
 {
-    size_t i = field_index(route, FIELD_BODY, member->string);
-    if (i == SIZE_MAX) {
-        char shown[65];
-        (void) snprintf(shown, sizeof(shown), "%.64s", member->string);
-        shown[text_utf8_complete(shown, strlen(shown))] = '\0';
-        problem_field(problem, shown, "unknown", "is not a field of this resource");
-        return;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object)
+    {
+        char path[160];
+        struct strbuf label;
+        (void) snprintf(path, sizeof(path), "%s.%.64s", field->name, item->string);
+        path[text_utf8_complete(path, strlen(path))] = '\0';
+        strbuf_init(&label, 2 * STRING_MAX);
+        strbuf_printf(&label, "%s=%s", item->string, cJSON_IsString(item) ? item->valuestring : "");
+        if (!cJSON_IsString(item))
+            problem_field(problem, path, "wrong_type", "must be a string");
+        else if (strbuf_failed(&label))
+            problem_field(problem, path, "too_long", "is too long");
+        else
+            add_item(field, path, label.data, value, problem);
+        strbuf_destroy(&label);
+        if (value->items_count == VALIDATE_ITEMS_MAX)
+            break;
     }
-    const struct field *field = &route->fields[i];
-    struct value *value = &values->items[i];
+}
+
+static void unknown_field(const char *name, struct problem *problem)
+{
+    char shown[65];
+    (void) snprintf(shown, sizeof(shown), "%.64s", name);
+    shown[text_utf8_complete(shown, strlen(shown))] = '\0';
+    problem_field(problem, shown, "unknown", "is not a field of this resource");
+}
+
+static void take_member(const struct field *field, const cJSON *member, struct value *value,
+                        struct problem *problem)
+{
     if (cJSON_IsNull(member) && !field->required)
         return;
     value->present = true;
@@ -424,6 +448,54 @@ static void body_member(const struct route *route, const cJSON *member, struct v
         else
             problem_field(problem, field->name, "wrong_type", "must be an array of strings");
         break;
+    case FIELD_LABELS:
+        if (cJSON_IsObject(member))
+            body_labels(field, member, value, problem);
+        else
+            problem_field(problem, field->name, "wrong_type", "must be an object of strings");
+        break;
+    }
+}
+
+/* Whether the table has fields "NAME.…": then NAME is an object. */
+static bool is_object(const struct route *route, const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = 0; i < route->fields_count; i++)
+        if (route->fields[i].place == FIELD_BODY &&
+            strncmp(route->fields[i].name, name, length) == 0 &&
+            route->fields[i].name[length] == '.')
+            return true;
+    return false;
+}
+
+static void body_member(const struct route *route, const cJSON *member, const char *name,
+                        struct values *values, struct problem *problem)
+{
+    size_t i = field_index(route, FIELD_BODY, name);
+    if (i == SIZE_MAX)
+        unknown_field(name, problem);
+    else
+        take_member(&route->fields[i], member, &values->items[i], problem);
+}
+
+static void body_top_member(const struct route *route, const cJSON *member, struct values *values,
+                            struct problem *problem)
+{
+    const cJSON *inner;
+    char name[160];
+    if (strchr(member->string, '.') != NULL) {
+        unknown_field(member->string, problem);
+    } else if (!is_object(route, member->string)) {
+        body_member(route, member, member->string, values, problem);
+    } else if (cJSON_IsObject(member)) {
+        cJSON_ArrayForEach(inner, member)
+        {
+            (void) snprintf(name, sizeof(name), "%s.%.64s", member->string, inner->string);
+            body_member(route, inner, name, values, problem);
+        }
+    } else if (!cJSON_IsNull(member)) {
+        problem_field(problem, member->string, "wrong_type", "must be an object");
     }
 }
 
@@ -441,7 +513,7 @@ int validate_body(const struct route *route, const char *body, size_t length, st
     }
     if (cJSON_IsObject(tree)) {
         const cJSON *member;
-        cJSON_ArrayForEach(member, tree) body_member(route, member, values, problem);
+        cJSON_ArrayForEach(member, tree) body_top_member(route, member, values, problem);
     } else {
         problem_field(problem, "", "wrong_type", "the body must be an object");
     }
