@@ -26,7 +26,7 @@ LIBS := -lcivetweb $(shell pkg-config --libs $(PACKAGES)) -lpthread -lm
 PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes \
-            -Wmissing-prototypes -Wvla -Wundef -Werror
+            -Wmissing-prototypes -Wvla -Wundef -Wno-missing-field-initializers -Werror
 CPPFLAGS += -D_GNU_SOURCE -Iinclude -I$(BUILD)/gen $(PACKAGE_CFLAGS)
 CFLAGS ?= -O2 -g
 BASE_CFLAGS := -std=gnu17 $(WARNINGS) -fno-omit-frame-pointer -fno-common -pthread

@@ -130,7 +130,7 @@ static void sqlite_close_connection(struct store_connection **base)
     struct prepared *prepared, *next;
     HASH_ITER(hh, connection->prepared, prepared, next)
     {
-        HASH_DEL(connection->prepared, prepared);
+        HASH_DEL(connection->prepared, prepared); // NOLINT(clang-analyzer-unix.Malloc)
         sqlite3_finalize(prepared->statement);
         free(prepared);
     }
