@@ -461,7 +461,7 @@ void answer_request(struct connection *connection, const struct head *head)
     bool log = starts_with(head, "GET /logtail/");
     enum fault fault;
 
-    connection->close_after = starts_with(head, "HTTP/1.0");
+    connection->close_after = head->close;
     if (!log &&
         (!starts_with(head, "POST /RPC2") || !rpc_read(&request, head->body, head->body_length))) {
         fake.requests++;

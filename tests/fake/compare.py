@@ -20,10 +20,10 @@ class Connection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-def call(connection, method, params):
+def call(connection, method, params, more=None):
     """Status, header names, the body's text and what it means."""
     connection.request("POST", "/RPC2", xmlrpc.client.dumps(params, method),
-                       {"Content-Type": "text/xml"})
+                       {"Content-Type": "text/xml", **(more or {})})
     answer = connection.getresponse()
     text = answer.read().decode()
     meaning = None
@@ -113,6 +113,10 @@ def main():
             why = "" if here[3] == there[3] else f"{here[3]} and {there[3]}"
         print(f"not ok {title}: {why}" if why else f"ok {title}")
 
+    # Both close when asked to, as they must after an answer whose length is wrong.
+    closing = [call(connection, "supervisor.getState", (), {"Connection": "close"})[1]
+               for connection in (real, fake)]
+    print("ok Connection: close" if closing[0] == closing[1] else f"not ok {closing}")
     known = set(call(real, "system.listMethods", ())[3])
     invented = [name for name in call(fake, "system.listMethods", ())[3] if name not in known]
     print(f"not ok the fake invents {invented}" if invented else "ok system.listMethods")

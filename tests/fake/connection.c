@@ -242,6 +242,8 @@ static void take_requests(struct connection *connection)
             return;
         line_end = memchr(head.line, '\r', length);
         head.line_length = (size_t) (line_end - head.line);
+        text = header(head.line, length, "Connection", &size);
+        head.close = text != NULL && size == 5 && strncasecmp(text, "close", 5) == 0;
         text = header(head.line, length, "Authorization", &size);
         head.authorized = fake.auth == NULL || (text != NULL && size == strlen(fake.auth) &&
                                                 memcmp(text, fake.auth, size) == 0);

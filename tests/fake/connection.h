@@ -53,7 +53,7 @@ struct head {
     size_t line_length;
     const char *body;
     size_t body_length;
-    bool authorized;
+    bool authorized, close;
 };
 void answer_request(struct connection *connection, const struct head *head);
 void answer_wake(struct connection *connection);
