@@ -30,6 +30,7 @@ enum lock_rank {
     LOCK_OPERATIONS, /* table of operations */
     LOCK_OPERATION,  /* one operation and its targets */
     LOCK_REFRESH,    /* due-time heap, polls under way */
+    LOCK_POLL,       /* one poll: the call that is under way */
     LOCK_NODE,       /* one node: settings, view pointer, breaker */
     LOCK_LOGSTREAMS, /* table of log streams */
     LOCK_ENGINE,     /* one loop's inbox */

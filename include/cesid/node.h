@@ -104,6 +104,7 @@ bool node_breaker_allow(struct node *node);
 void node_breaker_report(struct node *node, int error, const struct breaker_settings *settings);
 enum breaker_state node_breaker_state(struct node *node);
 double node_breaker_retry_after(struct node *node); /* seconds; 0 unless open */
+double node_latency(const struct node *node);       /* seconds, of the last good poll; 0: none */
 
 /* Applying what a poll found; refresh is the only caller, one poll of a node at a time. */
 struct node_poll {

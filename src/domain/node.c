@@ -248,6 +248,11 @@ double node_breaker_retry_after(struct node *node)
     return seconds;
 }
 
+double node_latency(const struct node *node)
+{
+    return (double) __atomic_load_n(&node->latency, __ATOMIC_RELAXED) / (double) CLOCK_SECOND;
+}
+
 void node_json(struct json *json, struct node *node, const struct node_view *view)
 {
     struct strbuf *out = json->out;

@@ -9,11 +9,18 @@
  * most a quarter of those, so any number of hung nodes leaves the rest to the healthy. Polls that
  * somebody waits for have permits of their own and do not queue behind either; again a quarter of
  * them at most goes to suspects.
+ *
+ * Nodes that hang all at once were healthy a moment ago and would hold every permit until their
+ * timeout. So when a healthy node is due and no permit is free, polls that take much longer than
+ * their node is wont to are cut short. That says nothing against the node: it may have been us who
+ * were slow. It is tried once more soon, out of a share for second tries; when that is cut too, it
+ * is a suspect and is polled with all its time out of their share.
  */
 #include "cesid/refresh.h"
 
 #include <stdlib.h>
 #include <uthash.h>
+#include <utlist.h>
 
 #include "cesid/check.h"
 #include "cesid/clock.h"
@@ -27,6 +34,10 @@
 
 #define WISH_PERMITS 64
 #define JITTER       0.05 /* of the interval, either way */
+/* How long a poll may hold a permit that others wait for. */
+#define PATIENCE_NEW   1.0 /* seconds, with a node that never answered */
+#define PATIENCE_MIN   0.1
+#define PATIENCE_TIMES 10 /* the node's last latency */
 
 struct waiter {
     void (*done)(void *argument, int error);
@@ -34,7 +45,7 @@ struct waiter {
     struct waiter *next;
 };
 
-enum pool { POOL_WISH, POOL_HEALTHY, POOL_WISH_SUSPECT, POOL_SUSPECT, POOLS };
+enum pool { POOL_WISH, POOL_HEALTHY, POOL_RETRY, POOL_WISH_SUSPECT, POOL_SUSPECT, POOLS };
 
 /* One node's place in the schedule. */
 struct entry {
@@ -47,9 +58,14 @@ struct entry {
     bool polling;
     bool suspect;
     bool removed;
-    bool again;             /* at once after the poll under way, though nobody waits for it */
-    struct waiter *current; /* of the poll under way */
-    struct waiter *wishes;  /* of the next one */
+    bool again;                /* at once after the poll under way, though nobody waits for it */
+    bool cut;                  /* the poll under way was cancelled to free its permit */
+    bool retry;                /* so was the last one */
+    struct refresh_poll *poll; /* under way, from its start to poll_ended */
+    int64_t patience;          /* of the others, with the poll under way; clock_now() */
+    struct entry *prev, *next; /* in `held` */
+    struct waiter *current;    /* of the poll under way */
+    struct waiter *wishes;     /* of the next one */
 };
 
 struct refresh {
@@ -63,6 +79,7 @@ struct refresh {
     struct cond changed;
     /* guarded by lock */
     struct entry *entries;
+    struct entry *held; /* polls under way that can be cut and are not */
     struct due_heap due[POOLS];
     size_t in_use[POOLS];
     size_t limit; /* refresh.connections */
@@ -84,10 +101,17 @@ static struct due_heap *heap_of(struct refresh *refresh, const struct entry *ent
     return &refresh->due[entry->pool];
 }
 
+static bool can_be_cut(const struct entry *entry)
+{
+    return entry->pool == POOL_HEALTHY || entry->pool == POOL_RETRY;
+}
+
 static enum pool pool_of(const struct entry *entry)
 {
     if (entry->wishes != NULL)
         return entry->suspect ? POOL_WISH_SUSPECT : POOL_WISH;
+    if (entry->retry)
+        return POOL_RETRY;
     return entry->suspect ? POOL_SUSPECT : POOL_HEALTHY;
 }
 
@@ -111,14 +135,38 @@ static size_t suspects_share(size_t limit)
 
 static bool permit_free_locked(const struct refresh *refresh, enum pool pool)
 {
-    bool wish = pool == POOL_WISH || pool == POOL_WISH_SUSPECT;
-    size_t limit = wish ? WISH_PERMITS : refresh->limit;
-    size_t suspects = refresh->in_use[wish ? POOL_WISH_SUSPECT : POOL_SUSPECT];
-    size_t all = suspects + refresh->in_use[wish ? POOL_WISH : POOL_HEALTHY];
+    size_t wishes = refresh->in_use[POOL_WISH] + refresh->in_use[POOL_WISH_SUSPECT];
+    size_t background =
+        refresh->in_use[POOL_HEALTHY] + refresh->in_use[POOL_RETRY] + refresh->in_use[POOL_SUSPECT];
 
-    if (all >= limit)
-        return false;
-    return pool == POOL_WISH || pool == POOL_HEALTHY || suspects < suspects_share(limit);
+    switch (pool) {
+    case POOL_WISH:
+        return wishes < WISH_PERMITS;
+    case POOL_WISH_SUSPECT:
+        return wishes < WISH_PERMITS && refresh->in_use[pool] < suspects_share(WISH_PERMITS);
+    case POOL_HEALTHY:
+        return background < refresh->limit;
+    default: /* suspects and second tries */
+        return background < refresh->limit &&
+               refresh->in_use[pool] < suspects_share(refresh->limit);
+    }
+}
+
+/* Frees permits for a node that is due, from polls that patience has run out with. */
+static void cut_locked(struct refresh *refresh, int64_t now, int64_t *look_again)
+{
+    struct entry *entry, *next;
+
+    DL_FOREACH_SAFE(refresh->held, entry, next)
+    {
+        if (entry->patience > now) {
+            *look_again = entry->patience < *look_again ? entry->patience : *look_again;
+            continue;
+        }
+        DL_DELETE(refresh->held, entry);
+        entry->cut = true;
+        refresh_poll_cancel(entry->poll);
+    }
 }
 
 /* The next entry to poll now, with its permit taken; else NULL and when to look again. */
@@ -129,10 +177,15 @@ static struct entry *next_locked(struct refresh *refresh, int64_t now, int64_t *
         struct due *due = due_heap_first(&refresh->due[pool]);
         struct entry *entry;
 
-        if (due == NULL || !permit_free_locked(refresh, pool))
+        if (due == NULL)
             continue;
         if (due->at > now) {
             *look_again = due->at < *look_again ? due->at : *look_again;
+            continue;
+        }
+        if (!permit_free_locked(refresh, pool)) {
+            if (pool == POOL_HEALTHY || pool == POOL_RETRY)
+                cut_locked(refresh, now, look_again);
             continue;
         }
         due_heap_remove(&refresh->due[pool], due);
@@ -178,19 +231,25 @@ static void poll_ended(void *argument, int error)
     struct config *config = config_get(refresh->config);
     double retry_after = node_breaker_retry_after(entry->node);
     struct waiter *waiters;
-    bool removed;
+    bool removed, cut;
 
     lock_acquire(&refresh->lock);
     refresh->in_use[entry->pool]--;
+    if (can_be_cut(entry) && !entry->cut)
+        DL_DELETE(refresh->held, entry);
+    entry->poll = NULL;
     entry->polling = false;
-    entry->suspect = is_suspicious(error);
+    cut = entry->cut && error == CESID_E_CANCELLED;
+    entry->retry = cut && entry->pool == POOL_HEALTHY;
+    entry->suspect = is_suspicious(error) || (cut && !entry->retry);
+    entry->cut = false;
     refresh->limit = (size_t) config->refresh.connections;
     waiters = entry->current;
     entry->current = NULL;
     removed = entry->removed;
     if (removed) {
         HASH_DEL(refresh->entries, entry);
-    } else if (entry->wishes != NULL || entry->again) {
+    } else if (cut || entry->wishes != NULL || entry->again) {
         entry->again = false;
         schedule_locked(refresh, entry, clock_now());
     } else {
@@ -208,6 +267,15 @@ static void poll_ended(void *argument, int error)
         entry_free(entry);
 }
 
+static double patience(const struct node *node)
+{
+    double seconds = PATIENCE_TIMES * node_latency(node);
+
+    if (seconds > 0)
+        return seconds > PATIENCE_MIN ? seconds : PATIENCE_MIN;
+    return PATIENCE_NEW;
+}
+
 static void run(void *argument)
 {
     struct refresh *refresh = argument;
@@ -216,6 +284,7 @@ static void run(void *argument)
     while (!refresh->stopping) {
         int64_t look_again;
         struct entry *entry = next_locked(refresh, clock_now(), &look_again);
+        struct refresh_poll *poll;
         bool wished;
 
         if (entry == NULL) {
@@ -224,7 +293,16 @@ static void run(void *argument)
         }
         wished = entry->pool == POOL_WISH || entry->pool == POOL_WISH_SUSPECT;
         lock_release(&refresh->lock);
-        refresh_poll_start(entry->node, refresh->bus, refresh->config, wished, poll_ended, entry);
+        poll = refresh_poll_create(entry->node, refresh->bus, refresh->config, wished, poll_ended,
+                                   entry);
+        lock_acquire(&refresh->lock);
+        entry->poll = poll;
+        if (can_be_cut(entry)) {
+            entry->patience = clock_after(patience(entry->node));
+            DL_APPEND(refresh->held, entry);
+        }
+        lock_release(&refresh->lock);
+        refresh_poll_start(poll);
         lock_acquire(&refresh->lock);
     }
     lock_release(&refresh->lock);
@@ -288,7 +366,7 @@ static void node_changed(void *argument, struct node *node)
     HASH_FIND_PTR(refresh->entries, &node, entry);
     if (entry != NULL && !entry->polling) {
         due_heap_remove(heap_of(refresh, entry), &entry->due);
-        entry->suspect = false;
+        entry->suspect = entry->retry = false;
         schedule_locked(refresh, entry, clock_now());
     } else if (entry != NULL) {
         entry->again = true;
@@ -407,7 +485,8 @@ void refresh_figures(struct refresh *refresh, struct refresh_figures *figures)
     *figures = (struct refresh_figures){0};
     lock_acquire(&refresh->lock);
     figures->nodes = HASH_COUNT(refresh->entries);
-    figures->in_use = refresh->in_use[POOL_HEALTHY] + refresh->in_use[POOL_SUSPECT];
+    figures->in_use =
+        refresh->in_use[POOL_HEALTHY] + refresh->in_use[POOL_RETRY] + refresh->in_use[POOL_SUSPECT];
     figures->limit = refresh->limit;
     figures->on_demand = refresh->in_use[POOL_WISH] + refresh->in_use[POOL_WISH_SUSPECT];
     figures->on_demand_limit = WISH_PERMITS;

@@ -1,16 +1,19 @@
 /*
  * One poll: a chain of calls on the rpc loop threads, each started by the callback of the one
  * before. A node that is up is asked for its processes only; one that was not is first asked who it
- * is. What a clone of supervisord does not know (UNKNOWN_METHOD) is left out. No locks.
+ * is. What a clone of supervisord does not know (UNKNOWN_METHOD) is left out. LOCK_POLL guards what
+ * a canceller needs: the call under way, which may end before its submission has returned.
  */
 #include "refresh_poll.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cesid/check.h"
 #include "cesid/clock.h"
 #include "cesid/error.h"
+#include "cesid/lock.h"
 #include "cesid/log.h"
 #include "cesid/memory.h"
 #include "cesid/metrics.h"
@@ -25,33 +28,53 @@ static const char *const methods[STEPS] = {
     [STEP_PROCESSES] = "supervisor.getAllProcessInfo",
 };
 
-/* Owned by the chain: one step at a time. */
-struct poll {
+struct refresh_poll {
+    /* immutable */
     struct node *node;
     struct node_settings *settings;
     struct bus *bus;
     struct config *config;
     void (*ended)(void *argument, int error);
     void *argument;
+    bool forced;
     int64_t started;
+
+    atomic_int references; /* of the chain, and of a submission that has not returned */
+
+    /* owned by the chain: one step at a time */
     enum step step;
     char *said[STEPS]; /* text answers */
+
+    struct lock lock;
+    /* guarded by lock */
+    struct rpc_call *call;
+    unsigned sequence; /* of the calls */
+    bool cancelled;
 };
 
-static void finish(struct poll *poll, int error)
+static void release(struct refresh_poll *poll)
 {
-    metrics_count(METRIC_REFRESH, error_code(error));
-    metrics_observe(METRIC_REFRESH_DURATION, clock_seconds_since(poll->started), NULL);
-    poll->ended(poll->argument, error);
+    if (atomic_fetch_sub(&poll->references, 1) > 1)
+        return;
     for (int i = 0; i < STEPS; i++)
         free(poll->said[i]);
+    CHECK(poll->call == NULL);
+    lock_destroy(&poll->lock);
     config_unref(&poll->config);
     node_settings_unref(&poll->settings);
     node_unref(&poll->node);
     free(poll);
 }
 
-static int apply(struct poll *poll, int error, enum rpc_cause cause,
+static void finish(struct refresh_poll *poll, int error)
+{
+    metrics_count(METRIC_REFRESH, error_code(error));
+    metrics_observe(METRIC_REFRESH_DURATION, clock_seconds_since(poll->started), NULL);
+    poll->ended(poll->argument, error);
+    release(poll);
+}
+
+static int apply(struct refresh_poll *poll, int error, enum rpc_cause cause,
                  const struct xmlrpc_answer *answer, double latency)
 {
     struct node_poll found = {
@@ -75,7 +98,7 @@ static enum rpc_cause fault_cause(int64_t code)
     return code == FAULT_UNKNOWN_METHOD ? RPC_CAUSE_NO_RPC_INTERFACE : RPC_CAUSE_PROTOCOL;
 }
 
-static void conclude(struct poll *poll, struct supervisor_result *result)
+static void conclude(struct refresh_poll *poll, struct supervisor_result *result)
 {
     struct breaker_settings breaker = {poll->config->breaker.failures,
                                        poll->config->breaker.open_min,
@@ -118,9 +141,9 @@ static void conclude(struct poll *poll, struct supervisor_result *result)
     finish(poll, error);
 }
 
-static void next_step(struct poll *poll);
+static void next_step(struct refresh_poll *poll);
 
-static void remember(struct poll *poll, const struct xmlrpc_answer *answer)
+static void remember(struct refresh_poll *poll, const struct xmlrpc_answer *answer)
 {
     const struct xmlrpc_value *value = answer->value;
 
@@ -133,7 +156,15 @@ static void remember(struct poll *poll, const struct xmlrpc_answer *answer)
 
 static void step_done(void *argument, struct supervisor_result *result)
 {
-    struct poll *poll = argument;
+    struct refresh_poll *poll = argument;
+    struct rpc_call *call;
+
+    lock_acquire(&poll->lock);
+    call = poll->call;
+    poll->call = NULL;
+    poll->sequence++;
+    lock_release(&poll->lock);
+    rpc_call_unref(&call);
 
     if (poll->step == STEP_PROCESSES || (result->error != CESID_OK && !result->answer.fault)) {
         conclude(poll, result);
@@ -145,47 +176,86 @@ static void step_done(void *argument, struct supervisor_result *result)
     next_step(poll);
 }
 
-static void next_step(struct poll *poll)
+static void next_step(struct refresh_poll *poll)
 {
     struct supervisor_call call;
-    int error;
+    struct rpc_call *handle = NULL;
+    unsigned sequence;
+    bool cancelled;
+    int error = CESID_E_CANCELLED;
 
-    supervisor_call_init(&call, methods[poll->step], poll->config, poll->config->timeouts.refresh);
-    error = supervisor_submit(poll->settings->endpoint, &call, step_done, poll, NULL);
-    supervisor_call_destroy(&call);
-    if (error != CESID_OK) {
-        struct supervisor_result result = {.error = error};
-
-        conclude(poll, &result);
+    lock_acquire(&poll->lock);
+    sequence = poll->sequence;
+    cancelled = poll->cancelled;
+    lock_release(&poll->lock);
+    if (!cancelled) {
+        atomic_fetch_add(&poll->references, 1);
+        supervisor_call_init(&call, methods[poll->step], poll->config,
+                             poll->config->timeouts.refresh);
+        error = supervisor_submit(poll->settings->endpoint, &call, step_done, poll, &handle);
+        supervisor_call_destroy(&call);
+        lock_acquire(&poll->lock);
+        if (error == CESID_OK && poll->sequence == sequence) {
+            poll->call = handle;
+            handle = NULL;
+            if (poll->cancelled)
+                rpc_call_cancel(poll->call);
+        }
+        lock_release(&poll->lock);
+        rpc_call_unref(&handle);
+        if (error == CESID_OK) {
+            release(poll);
+            return;
+        }
+        atomic_fetch_sub(&poll->references, 1); /* the chain's own is left */
     }
+    struct supervisor_result result = {.error = error};
+    conclude(poll, &result);
 }
 
-void refresh_poll_start(struct node *node, struct bus *bus, struct config_box *config, bool forced,
-                        void (*ended)(void *argument, int error), void *argument)
+struct refresh_poll *refresh_poll_create(struct node *node, struct bus *bus,
+                                         struct config_box *config, bool forced,
+                                         void (*ended)(void *argument, int error), void *argument)
 {
-    struct poll *poll;
-    struct node_view *view = node_view(node);
-    bool known = view->state == NODE_UP && view->supervisor_state != NULL &&
-                 strcmp(view->supervisor_state, "RUNNING") == 0;
+    struct refresh_poll *poll = mem_alloc(sizeof(*poll));
 
-    node_view_unref(&view);
-    if (!node_breaker_allow(node) && !forced) {
-        metrics_count(METRIC_REFRESH, error_code(CESID_E_NODE_CIRCUIT_OPEN));
-        ended(argument, CESID_E_NODE_CIRCUIT_OPEN);
-        return;
-    }
-    poll = mem_alloc(sizeof(*poll));
     poll->node = node_ref(node);
     poll->settings = node_settings(node);
     poll->bus = bus;
     poll->config = config_get(config);
+    poll->forced = forced;
+    poll->started = clock_now();
     poll->ended = ended;
     poll->argument = argument;
-    poll->started = clock_now();
+    atomic_init(&poll->references, 1);
+    lock_init(&poll->lock, LOCK_POLL);
+    return poll;
+}
+
+void refresh_poll_start(struct refresh_poll *poll)
+{
+    struct node_view *view = node_view(poll->node);
+    bool known = view->state == NODE_UP && view->supervisor_state != NULL &&
+                 strcmp(view->supervisor_state, "RUNNING") == 0;
+
+    node_view_unref(&view);
     poll->step = known ? STEP_PROCESSES : STEP_STATE;
-    if (poll->settings->endpoint == NULL) {
+    if (!node_breaker_allow(poll->node) && !poll->forced) {
+        metrics_count(METRIC_REFRESH, error_code(CESID_E_NODE_CIRCUIT_OPEN));
+        poll->ended(poll->argument, CESID_E_NODE_CIRCUIT_OPEN);
+        release(poll); /* nothing took time: no duration */
+    } else if (poll->settings->endpoint == NULL) {
         finish(poll, CESID_E_CONFLICT); /* disabled: nothing to ask */
-        return;
+    } else {
+        next_step(poll);
     }
-    next_step(poll);
+}
+
+void refresh_poll_cancel(struct refresh_poll *poll)
+{
+    lock_acquire(&poll->lock);
+    poll->cancelled = true;
+    if (poll->call != NULL)
+        rpc_call_cancel(poll->call);
+    lock_release(&poll->lock);
 }
