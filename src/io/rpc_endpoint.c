@@ -25,10 +25,15 @@ static bool ends_with(const char *text, size_t length, const char *end)
 
 static void set_url(struct rpc_endpoint *endpoint, const char *url)
 {
+    char host_url[48];
     static const char local[] = "unix://", rpc_path[] = "/RPC2";
     if (strncmp(url, local, sizeof(local) - 1) == 0) {
         endpoint->socket_path = mem_string(url + sizeof(local) - 1);
-        url = "http://localhost/RPC2";
+        /* A host of its own: libcurl keeps connections by host and, to find one, looks at each that
+         * the host has, with a system call apiece. */
+        (void) snprintf(host_url, sizeof(host_url), "http://unix-%zu/RPC2",
+                        atomic_fetch_add(&endpoint->engine->sockets_named, 1));
+        url = host_url;
     }
     size_t length = strlen(url);
     while (length > 0 && url[length - 1] == '/')

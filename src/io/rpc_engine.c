@@ -268,6 +268,7 @@ struct rpc_engine *rpc_engine_create(int threads)
     engine->deferred_headers = headers(deferred);
     engine->get_headers = headers(get);
     atomic_init(&engine->calls, 0);
+    atomic_init(&engine->sockets_named, 0);
     lock_init(&engine->lock, LOCK_ENGINE);
     for (size_t i = 0; i < engine->loops_count; i++)
         loop_init(&engine->loops[i], engine);

@@ -57,6 +57,7 @@ struct rpc_engine {
     struct curl_slist *post_headers, *deferred_headers, *get_headers;
     /* atomic */
     _Atomic size_t calls;
+    _Atomic size_t sockets_named; /* unix sockets given a host name */
     struct lock lock; /* LOCK_ENGINE; never together with a loop's */
     /* guarded by lock: each loop's `placed` */
 };
