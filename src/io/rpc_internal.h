@@ -58,7 +58,7 @@ struct rpc_engine {
     /* atomic */
     _Atomic size_t calls;
     _Atomic size_t sockets_named; /* unix sockets given a host name */
-    struct lock lock; /* LOCK_ENGINE; never together with a loop's */
+    struct lock lock;             /* LOCK_ENGINE; never together with a loop's */
     /* guarded by lock: each loop's `placed` */
 };
 

@@ -12,9 +12,9 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 const program = process.env.CESID_FAKE ?? join(root, 'build/fake/fake-supervisord');
 
 export class Fakes {
-    // tcp: { first, count } for ports; else unix sockets.
-    constructor({ nodes = 1, processes = 4, groupSize = 1, tcp, auth } = {}) {
-        Object.assign(this, { nodes, processes, groupSize, tcp, auth });
+    // tcp: { first, count } for ports; else unix sockets. names: the number in the first one's name.
+    constructor({ nodes = 1, processes = 4, groupSize = 1, tcp, auth, names = 0 } = {}) {
+        Object.assign(this, { nodes, processes, groupSize, tcp, auth, names });
         this.directory = makeDirectory();
         this.waiting = [];
     }
@@ -62,7 +62,7 @@ export class Fakes {
     }
 
     name(i) {
-        return `n${String(i).padStart(5, '0')}`;
+        return `n${String(this.names + i).padStart(5, '0')}`;
     }
 
     // All of them, for cesid's configuration.
