@@ -118,6 +118,7 @@ static struct metric_series *insert_locked(enum metric metric, uint32_t hash,
         mem_alloc(sizeof(*series) + buckets * sizeof(series->buckets[0]));
 
     lock_assert_held(&table_lock);
+    CHECK(labels <= METRIC_LABELS_MAX);
     series->family = family;
     series->metric = metric;
     series->hash = hash;
