@@ -227,7 +227,8 @@ static bool broadcast_read_locked(struct hub *hub, struct event *event)
         if (client->state != CLIENT_OPEN) {
             filled = false;
         } else if (event->type == EVENT_LOST) {
-            filled = client->fleet || client->nodes != NULL || client->operations;
+            filled =
+                client->fleet || client->nodes != NULL || client->operations || client->activity;
             if (filled) {
                 client->dropped += event->count;
                 metrics_add(METRIC_WS_DROPPED, event->count, "bus_full");

@@ -78,7 +78,7 @@ struct hub_client {
     uint64_t dropped; /* since the last resync */
     bool resync_wanted;
     bool held; /* comes back: what the bus brings waits in the history until hub_resume */
-    bool fleet, operations;
+    bool fleet, operations, activity;
     struct node_topic *nodes;
     struct log_topic *logs;
     char control[CONTROL_MAX]; /* control frames for the next frame border */

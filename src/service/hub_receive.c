@@ -74,8 +74,8 @@ static void one_topic(struct hub_client *client, const char *topic, bool subscri
     strbuf_puts(&detail, "topic ");
     text_add_escaped(&detail, topic, strnlen(topic, 200));
     if (error == CESID_E_VALIDATION_FAILED)
-        strbuf_puts(&detail, " is of no known form; known are fleet, node:NAME, operations and "
-                             "log:NODE:GROUP:PROCESS:STREAM");
+        strbuf_puts(&detail, " is of no known form; known are fleet, node:NAME, operations, "
+                             "activity and log:NODE:GROUP:PROCESS:STREAM");
     else if (error == CESID_E_NOT_FOUND)
         strbuf_puts(&detail, " names something that does not exist");
     else if (error == CESID_E_RATE_LIMITED)

@@ -66,6 +66,9 @@ bool client_wants_locked(struct hub_client *client, const struct event *event)
         }
         break;
     case EVENT_ACTIVITY:
+        if (!client->activity)
+            return false;
+        break;
     case EVENT_LOST:
     case EVENT_PRIVATE:
     case EVENT_TYPES:
@@ -254,17 +257,37 @@ static int subscribe_fleet(struct hub_client *client)
     return CESID_OK;
 }
 
+/* A topic without parts, by its name; NULL: it is not one of them. */
+static bool *whole_topic(struct hub_client *client, const char *topic, enum permission *permission)
+{
+    if (strcmp(topic, "operations") == 0) {
+        *permission = PROCESS_READ;
+        return &client->operations;
+    }
+    if (strcmp(topic, "activity") == 0) {
+        *permission = ACTIVITY_READ;
+        return &client->activity;
+    }
+    if (strcmp(topic, "fleet") == 0) {
+        *permission = NODE_READ;
+        return &client->fleet;
+    }
+    return NULL;
+}
+
 int hub_subscribe(struct hub_client *client, const char *topic)
 {
+    enum permission permission;
+    bool *whole = whole_topic(client, topic, &permission);
     char node[128];
 
-    if (strcmp(topic, "fleet") == 0)
+    if (whole == &client->fleet)
         return subscribe_fleet(client);
-    if (strcmp(topic, "operations") == 0) {
-        if (!allowed_somewhere(client, PROCESS_READ))
+    if (whole != NULL) {
+        if (!allowed_somewhere(client, permission))
             return CESID_E_FORBIDDEN;
         lock_acquire(&client->lock);
-        client->operations = true;
+        *whole = true;
         lock_release(&client->lock);
         return CESID_OK;
     }
@@ -308,14 +331,13 @@ static int unsubscribe_node(struct hub_client *client, const char *name)
 
 int hub_unsubscribe(struct hub_client *client, const char *topic)
 {
+    enum permission permission;
+    bool *whole = whole_topic(client, topic, &permission);
     char node[128];
 
-    if (strcmp(topic, "fleet") == 0 || strcmp(topic, "operations") == 0) {
+    if (whole != NULL) {
         lock_acquire(&client->lock);
-        if (*topic == 'f')
-            client->fleet = false;
-        else
-            client->operations = false;
+        *whole = false;
         lock_release(&client->lock);
         return CESID_OK;
     }
@@ -336,7 +358,7 @@ void client_drop_topics(struct hub_client *client)
     logs = client->logs;
     client->nodes = NULL;
     client->logs = NULL;
-    client->fleet = client->operations = false;
+    client->fleet = client->operations = client->activity = false;
     lock_release(&client->lock);
 
     node = nodes;

@@ -363,6 +363,8 @@ static void test_permissions(void **state)
     /* Of several environments at once: for those who may see all only. */
     bus_publish(house.bus, event_create(EVENT_OPERATION, PROCESS_READ, NULL, NULL, "{}", 2));
     bus_publish(house.bus, event_create(EVENT_PROCESS, LOG_READ, "production", "a", "{}", 2));
+    peer_says(&socket, "{\"type\":\"subscribe\",\"topics\":[\"activity\"]}");
+    peer_expect_error(&socket, "forbidden");
     house_tell("x", "production", 2);
     peer_expect_number(&socket, 2);
     peer_leave(&socket);
@@ -400,6 +402,27 @@ static void test_topics(void **state)
     house_settle();
     peer_says(&peer, "{\"type\":\"subscribe\",\"topics\":[\"fleet\"]}");
     peer_expect(&peer, "snapshot");
+    peer_leave(&peer);
+    house_close();
+}
+
+static void test_activity(void **state)
+{
+    struct peer peer;
+
+    (void) state;
+    house_open("");
+    peer_open(&peer);
+    peer_expect(&peer, "hello");
+    peer_says(&peer, "{\"type\":\"subscribe\",\"topics\":[\"activity\",\"operations\"]}");
+    bus_publish(house.bus, event_create(EVENT_ACTIVITY, ACTIVITY_READ, "a", NULL, "{}", 2));
+    peer_expect(&peer, "activity");
+    bus_publish(house.bus, event_create(EVENT_OPERATION, PROCESS_READ, "a", NULL, "{}", 2));
+    peer_expect(&peer, "operation");
+    peer_says(&peer, "{\"type\":\"unsubscribe\",\"topics\":[\"activity\"]}");
+    bus_publish(house.bus, event_create(EVENT_ACTIVITY, ACTIVITY_READ, "a", NULL, "{}", 2));
+    bus_publish(house.bus, event_create(EVENT_OPERATION, PROCESS_READ, "a", NULL, "{}", 2));
+    peer_expect(&peer, "operation");
     peer_leave(&peer);
     house_close();
 }
@@ -808,6 +831,7 @@ int main(void)
         NAMED("a session that ends closes, one whose rights change starts anew", test_session),
         NAMED("events reach those who may read their environment", test_permissions),
         NAMED("a topic brings its own messages, a bad one an error", test_topics),
+        NAMED("operations and activity reach who asked for them", test_activity),
         NAMED("no more clients than allowed, and places come free", test_limits),
         NAMED("stopping says goodbye to all and waits for nobody", test_stop),
         NAMED("frames out of order are answered with the right close code", test_closing),
