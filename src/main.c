@@ -33,6 +33,8 @@ struct house {
     struct bus *bus;
     struct rpc_engine *engine;
     struct registry *registry;
+    struct vault *vault;
+    struct inventory *inventory;
     struct refresh *refresh;
     struct operations *operations;
     struct hub *hub;
@@ -173,6 +175,8 @@ static int open_store(struct house *house, const struct config *config)
     error = store_open(config, &house->store, &why);
     if (error == CESID_OK)
         error = auth_create(house->config, house->store, &house->auth, &why);
+    if (error == CESID_OK)
+        error = vault_open(config->server.state_dir, &house->vault, &why);
     if (error != CESID_OK)
         log_error("main", "cannot open the store", log_s("reason", why.data));
     strbuf_destroy(&why);
@@ -199,6 +203,8 @@ static int add_nodes(struct house *house, const struct config *config)
 
     for (size_t i = 0; i < config->nodes_count && error == CESID_OK; i++)
         error = registry_add(house->registry, &config->nodes[i], false, NULL);
+    if (error == CESID_OK)
+        error = inventory_load(house->inventory);
     return error;
 }
 
@@ -216,6 +222,7 @@ static int start(struct house *house, const struct options *options, const struc
     house->bus = bus_create(BUS_CAPACITY);
     house->engine = rpc_engine_create(config->refresh.threads);
     house->registry = registry_create(house->bus, house->engine);
+    house->inventory = inventory_create(house->store, house->vault, house->registry);
     house->refresh = refresh_create(house->registry, house->bus, house->config);
     house->operations =
         operations_create(house->config, house->registry, house->refresh, house->bus, house->store);
@@ -246,6 +253,7 @@ static int start(struct house *house, const struct options *options, const struc
                                                         .bus = house->bus,
                                                         .engine = house->engine,
                                                         .registry = house->registry,
+                                                        .inventory = house->inventory,
                                                         .refresh = house->refresh,
                                                         .operations = house->operations,
                                                         .hub = house->hub,
@@ -295,10 +303,12 @@ static void stop(struct house *house)
     logstreams_destroy(&house->logstreams);
     operations_destroy(&house->operations);
     refresh_destroy(&house->refresh);
+    inventory_destroy(&house->inventory);
     registry_destroy(&house->registry);
     rpc_engine_destroy(&house->engine);
     bus_destroy(&house->bus);
     auth_destroy(&house->auth);
+    vault_close(&house->vault);
     store_close(&house->store);
     pidfile_close(&house->pidfile);
 }

@@ -11,6 +11,7 @@
 #include "cesid/config.h"
 #include "cesid/health.h"
 #include "cesid/hub.h"
+#include "cesid/inventory.h"
 #include "cesid/logstream.h"
 #include "cesid/operation.h"
 #include "cesid/refresh.h"
@@ -28,6 +29,7 @@ struct server_context {
     struct bus *bus;
     struct rpc_engine *engine;
     struct registry *registry;
+    struct inventory *inventory;
     struct refresh *refresh;
     struct operations *operations;
     struct hub *hub;

@@ -12,6 +12,7 @@ extern const struct route_table routes_auth;
 extern const struct route_table routes_control;
 extern const struct route_table routes_events;
 extern const struct route_table routes_fleet;
+extern const struct route_table routes_inventory;
 extern const struct route_table routes_logs;
 extern const struct route_table routes_metrics;
 extern const struct route_table routes_nodes;

@@ -151,6 +151,8 @@ static int pass_on(struct request *request, struct response *response, struct hu
         error = hub_take(client, clock_after(FOLLOW_LOOK), &event, &seq);
         if (error == 0 && peer_gone(request->peer))
             error = CESID_E_CANCELLED;
+        if (error == 0 && node_removed(request->node))
+            error = CESID_E_NOT_FOUND;
         /* An empty write looks at whether cesid is stopping. */
         const char *raw = event != NULL && event->type == EVENT_LOG ? event->raw : NULL;
         if (error == 0 && raw == NULL)

@@ -82,6 +82,19 @@ static const struct store_statement step_operations[] = {
      "CREATE INDEX IF NOT EXISTS operations_created_at ON operations (created_at)"},
 };
 
+/* Passwords are sealed; NULL is none. */
+static const struct store_statement step_nodes[] = {
+    {"schema_nodes", "CREATE TABLE IF NOT EXISTS nodes ("
+                     " name VARCHAR(64) NOT NULL PRIMARY KEY,"
+                     " environment VARCHAR(64) NOT NULL,"
+                     " url VARCHAR(2048) NOT NULL,"
+                     " username VARCHAR(255) NOT NULL,"
+                     " password LONGTEXT,"
+                     " labels LONGTEXT NOT NULL,"
+                     " enabled INTEGER NOT NULL,"
+                     " changed_at BIGINT NOT NULL)"},
+};
+
 static const struct step {
     const char *name;
     const struct store_statement *statements;
@@ -89,6 +102,7 @@ static const struct step {
 } steps[] = {
     {"users, roles, sessions", step_users, ARRAY_LENGTH(step_users)},
     {"operations", step_operations, ARRAY_LENGTH(step_operations)},
+    {"nodes", step_nodes, ARRAY_LENGTH(step_nodes)},
 };
 
 #define LATEST ((int64_t) ARRAY_LENGTH(steps))
@@ -104,6 +118,8 @@ static const struct store_statement needed[] = {
                  " WHERE 1 = 0"},
     {"operations", "SELECT id, action, argument, actor, state, created_at, finished_at, total,"
                    " succeeded, failed, environments, results FROM operations WHERE 1 = 0"},
+    {"nodes", "SELECT name, environment, url, username, password, labels, enabled, changed_at"
+              " FROM nodes WHERE 1 = 0"},
 };
 
 struct schema {

@@ -20,6 +20,28 @@
 #define RETRY_MIN 1.0
 #define RETRY_MAX 30.0
 
+static void node_came(void *argument, struct node *node)
+{
+    (void) argument;
+    (void) node; /* a stream that waits for it looks again by itself */
+}
+
+/* What is open to a node that went, or is reached elsewhere now, ends; a stream that is opened anew
+ * finds the node as it is. */
+static void node_went(void *argument, struct node *node)
+{
+    struct logstreams *streams = argument;
+    struct logstream *stream, *next;
+
+    lock_acquire(&streams->lock);
+    HASH_ITER(hh, streams->by_topic, stream, next)
+    {
+        if (stream->call != NULL && strcmp(stream->node, node_name(node)) == 0)
+            rpc_call_cancel(stream->call);
+    }
+    lock_release(&streams->lock);
+}
+
 struct logstreams *logstreams_create(struct config_box *config, struct registry *registry,
                                      void (*publish)(void *argument, struct event *event),
                                      void *argument)
@@ -32,6 +54,10 @@ struct logstreams *logstreams_create(struct config_box *config, struct registry 
     streams->argument = argument;
     lock_init(&streams->lock, LOCK_LOGSTREAMS);
     cond_init(&streams->due);
+    registry_watch(registry, &(struct registry_watcher){.added = node_came,
+                                                        .changed = node_went,
+                                                        .removed = node_went,
+                                                        .argument = streams});
     return streams;
 }
 

@@ -240,6 +240,8 @@ static void upstream_done(void *argument, const struct rpc_result *result)
     struct logstream *stream = argument;
     int error = result->error;
 
+    if (error == CESID_E_CANCELLED)
+        error = CESID_OK; /* nobody follows it any more, or its node changed: no failure */
     if (result->status == 404)
         error = CESID_E_NOT_FOUND; /* no such process, or it has no log (yet) */
     if (error != CESID_OK)
