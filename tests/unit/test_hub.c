@@ -266,7 +266,7 @@ static void test_heartbeat(void **state)
     bool deaf_ended = false, stalled_ended = false;
 
     (void) state;
-    house_open("ping_interval = 0.1; idle_timeout = 1.0; queue = 4;");
+    house_open("ping_interval = 0.2; idle_timeout = 2.0; queue = 4;");
     peer_open(&alive);
     peer_open(&deaf);
     deaf.deaf = true;
