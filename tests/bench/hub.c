@@ -11,9 +11,9 @@
 
 #include "../load/house.h"
 
-#define PORT       29900
-#define BURST      100
-#define BURSTS     5
+#define PORT  29900
+#define BURST 100
+
 #define FILLERS    12
 #define FILLER     60000
 #define DATA_BYTES 230 /* with seq, type and time around it the message has 300 */
@@ -35,7 +35,7 @@ struct client {
     char *bytes;
 };
 
-static int clients_count, stalled_percent, rounds;
+static int clients_count, stalled_percent, rounds, bursts;
 static size_t healthy;
 static struct client *clients;
 static float *latencies; /* milliseconds */
@@ -184,7 +184,7 @@ static void play_clients(int invitations, int stop)
         _exit(1);
     clients = mem_array((size_t) clients_count, sizeof(clients[0]));
     latencies = mem_array((size_t) clients_count * (size_t) rounds + 1, sizeof(latencies[0]));
-    have = mem_array((size_t) rounds + BURST * BURSTS, sizeof(have[0]));
+    have = mem_array((size_t) (rounds + BURST * bursts), sizeof(have[0]));
     CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, stop, &wanted) == 0);
     began = clock_now();
     connect_all(&invitation, epoll);
@@ -264,7 +264,7 @@ static void measure(struct load_house *house, int from_clients, int stop)
         worst = last > worst ? last : worst;
     }
     began = clock_now();
-    for (int i = 0; i < BURSTS; i++) {
+    for (int i = 0; i < bursts; i++) {
         for (int j = 0; j < BURST; j++)
             publish(house, rounds + i * BURST + j);
         for (int j = 0; j < BURST; j++)
@@ -280,7 +280,7 @@ static void measure(struct load_house *house, int from_clients, int stop)
     printf("\"p50_ms\": %.2f, ", hear(from_clients, FIGURE));
     printf("\"p99_ms\": %.2f, ", hear(from_clients, FIGURE));
     printf("\"p999_ms\": %.2f, ", hear(from_clients, FIGURE));
-    printf("\"messages_a_second\": %.0f}\n", (double) healthy * BURST * BURSTS / seconds);
+    printf("\"messages_a_second\": %.0f}\n", (double) healthy * BURST * bursts / seconds);
     fflush(stdout);
 }
 
@@ -294,6 +294,7 @@ int main(int argc, char **argv)
     clients_count = argc > 1 ? (int) strtol(argv[1], NULL, 10) : 500;
     stalled_percent = argc > 2 ? (int) strtol(argv[2], NULL, 10) : 0;
     rounds = argc > 3 ? (int) strtol(argv[3], NULL, 10) : 100;
+    bursts = clients_count < 5000 ? 5 : 1;
     if (clients_count < 10 || stalled_percent < 0 || stalled_percent > 50 || rounds < 1) {
         fprintf(stderr, "usage: hub CLIENTS [STALLED_PERCENT [ROUNDS]]\n");
         return 2;
