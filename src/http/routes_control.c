@@ -2,11 +2,15 @@
  * /nodes/{node}: supervisord itself: its configuration, reread, update, restart, shutdown, its own
  * log. CivetWeb's workers; no locks of its own.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cesid/fields.h"
+#include "cesid/memory.h"
 #include "cesid/paging.h"
 #include "cesid/routes.h"
+
+#define ID_MAX 1024 /* of "group:name": more than any process that the registry takes */
 
 static int call0(struct request *request, const char *method, struct supervisor_result *result)
 {
@@ -50,36 +54,71 @@ static bool is_plain_key(const char *key)
     return key[0] != '\0' && strspn(key, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(key);
 }
 
+/* A program's section, with what it is listed by. */
+struct program {
+    char *id; /* "group:name" */
+    const struct xmlrpc_value *settings;
+};
+
+static int compare(const void *left, const void *right)
+{
+    return strcmp(((const struct program *) left)->id, ((const struct program *) right)->id);
+}
+
+static void put_program(struct json *json, const struct xmlrpc_value *settings)
+{
+    json_object(json);
+    for (const struct xmlrpc_value *at = settings->as.items.first; at != NULL; at = at->next) {
+        if (!is_plain_key(at->name))
+            continue;
+        json_key(json, at->name);
+        put_value(json, at, 0);
+    }
+    json_object_end(json);
+}
+
+static struct program *sorted_programs(const struct xmlrpc_value *list, size_t *count)
+{
+    struct program *programs = mem_array(list->as.items.count + 1, sizeof(*programs));
+    *count = 0;
+    for (const struct xmlrpc_value *one = list->as.items.first; one != NULL; one = one->next) {
+        const struct xmlrpc_value *group = xmlrpc_member(one, "group");
+        const struct xmlrpc_value *name = xmlrpc_member(one, "name");
+        if (group == NULL || group->type != XMLRPC_STRING || name == NULL ||
+            name->type != XMLRPC_STRING)
+            continue;
+        struct strbuf id;
+        strbuf_init(&id, ID_MAX);
+        strbuf_printf(&id, "%s:%s", group->as.string.data, name->as.string.data);
+        if (!strbuf_failed(&id)) {
+            programs[*count].settings = one;
+            programs[(*count)++].id = strbuf_steal(&id);
+        }
+        strbuf_destroy(&id);
+    }
+    qsort(programs, *count, sizeof(*programs), compare);
+    return programs;
+}
+
 static int config(struct request *request, struct response *response)
 {
     struct supervisor_result result;
+    struct page page;
     int error = call0(request, "supervisor.getAllConfigInfo", &result);
     if (error == 0 && result.answer.value->type != XMLRPC_ARRAY)
         error = CESID_E_NODE_PROTOCOL;
+    if (error == 0)
+        error = page_begin(&page, request, response);
     if (error == 0) {
-        struct json *json = response_json(response);
-        int64_t total = 0;
-        json_object(json);
-        json_key(json, "items");
-        json_array(json);
-        for (const struct xmlrpc_value *one = result.answer.value->as.items.first; one != NULL;
-             one = one->next) {
-            if (one->type != XMLRPC_STRUCT)
-                continue;
-            total++;
-            json_object(json);
-            for (const struct xmlrpc_value *at = one->as.items.first; at != NULL; at = at->next) {
-                if (!is_plain_key(at->name))
-                    continue;
-                json_key(json, at->name);
-                put_value(json, at, 0);
-            }
-            json_object_end(json);
+        size_t count;
+        struct program *programs = sorted_programs(result.answer.value, &count);
+        for (size_t i = 0; i < count; i++) {
+            if (page_admits(&page, programs[i].id))
+                put_program(page.json, programs[i].settings);
+            free(programs[i].id);
         }
-        json_array_end(json);
-        json_put_integer(json, "total", total);
-        json_put_null(json, "next");
-        json_object_end(json);
+        free(programs);
+        page_end(&page);
     }
     supervisor_result_free(&result);
     return error;
@@ -194,6 +233,7 @@ static int shut_down(struct request *request, struct response *response)
 }
 
 static const struct field node_fields[] = {FIELD_NODE_PATH};
+static const struct field config_fields[] = {FIELD_NODE_PATH, PAGE_FIELDS};
 
 #define CONTROL(verb, where, what, text)                                                           \
     {                                                                                              \
@@ -202,7 +242,13 @@ static const struct field node_fields[] = {FIELD_NODE_PATH};
     }
 
 static const struct route routes[] = {
-    CONTROL("GET", "config", config, "What supervisord has in its configuration"),
+    {.method = "GET",
+     .path = "/api/v1/nodes/{node}/config",
+     .scope = ROUTE_NODE,
+     .permission = NODE_CONTROL,
+     .handler = config,
+     ROUTE_FIELDS(config_fields),
+     .about = "What supervisord has in its configuration"},
     CONTROL("POST", "reread", reread, "Read supervisord's configuration again, change nothing"),
     CONTROL("POST", "update", update, "Read it again and restart what changed"),
     CONTROL("POST", "supervisor/restart", restart, "Restart supervisord itself"),

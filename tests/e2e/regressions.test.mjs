@@ -45,3 +45,14 @@ test('a process with a backslash in its name was seen in lists and nowhere else'
     const answer = await cesid.post(`/nodes/odd/processes/${encodeURIComponent(process.id)}/stop`);
     assert.equal(answer.status, 200, answer.text);
 });
+
+test("supervisord's configuration was a list without pages", async () => {
+    const names = [];
+    for (let cursor = '', pages = 0; cursor !== null && pages < 10; pages++) {
+        const page = await cesid.get(`/nodes/odd/config?limit=1${cursor && `&cursor=${cursor}`}`);
+        assert.deepEqual([page.items.length, page.total], [1, 3]);
+        names.push(page.items[0].name);
+        cursor = page.next;
+    }
+    assert.deepEqual(names, ['back\\slash', 'merged', 'silent']);
+});
