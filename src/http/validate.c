@@ -383,7 +383,7 @@ static void body_labels(const struct field *field, const cJSON *object, struct v
         struct strbuf label;
         (void) snprintf(path, sizeof(path), "%s.%.64s", field->name, item->string);
         path[text_utf8_complete(path, strlen(path))] = '\0';
-        strbuf_init(&label, 2 * STRING_MAX);
+        strbuf_init(&label, (size_t) 2 * STRING_MAX);
         strbuf_printf(&label, "%s=%s", item->string, cJSON_IsString(item) ? item->valuestring : "");
         if (!cJSON_IsString(item))
             problem_field(problem, path, "wrong_type", "must be a string");

@@ -1,10 +1,11 @@
 // Operations on many processes: selections, preview, progress, cancelling, and what outlasts cesid.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Cesid } from './lib/cesid.mjs';
+import { join } from 'node:path';
+import { binary, Cesid } from './lib/cesid.mjs';
 import { Fleet } from './lib/fleet.mjs';
 import { expectOk, expectProblem } from './lib/http.mjs';
-import { signal } from './lib/system.mjs';
+import { Child, runToEnd, signal } from './lib/system.mjs';
 import { until } from './lib/wait.mjs';
 
 let fleet, cesid;
@@ -163,6 +164,55 @@ test('R8.3 operations outlast cesid, and what it was doing when it died is inter
     const stopped = await cesid.get(`/operations/${last.id}`);
     assert.equal(stopped.state, 'interrupted');
     assert.match(stopped.results[0].detail, /cesid was stopped; the process was stopped/);
+});
+
+test('a selection reaches no further than the caller may', async () => {
+    const made = await runToEnd(binary, ['-c', cesid.file, '--create-admin', 'vera'],
+        { input: 'a long enough password\n' });
+    assert.equal(made.code, 0, made.stderr);
+    const { code, stderr } = await runToEnd('/usr/bin/python3', ['-c',
+        'import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=5); ' +
+        'user, = db.execute("SELECT id FROM users WHERE username = \'vera\'").fetchone(); ' +
+        'db.execute("DELETE FROM bindings WHERE user_id = ?", (user,)); ' +
+        'db.executemany("INSERT INTO bindings (id, user_id, role, environment) ' +
+        'VALUES (?, ?, ?, ?)", [("a" * 32, user, "viewer", "*"), ' +
+        '("b" * 32, user, "operator", "staging")]); db.commit()',
+        join(cesid.state, 'cesid.db')]);
+    assert.equal(code, 0, stderr);
+    const { token } = expectOk(await cesid.post('/auth/login',
+        { username: 'vera', password: 'a long enough password' }, { token: null }));
+    const plan = (select) =>
+        cesid.post('/operations', { action: 'restart', select, dry_run: true }, { token });
+    assert.equal(expectOk(await plan({ environments: ['stag*'] })).total, 4);
+    const refused = expectProblem(await plan({ processes: ['ticker'] }), 403, 'forbidden');
+    assert.match(refused.detail, /production/);
+    assert.doesNotMatch(refused.detail, /staging/);
+    expectProblem(await plan({ nodes: ['gamma'] }), 403, 'forbidden');
+});
+
+test('R5.4 a store that takes nothing stops no operation, and gets the records afterwards', async () => {
+    const holder = new Child('/usr/bin/python3', ['-u', '-c',
+        'import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=5, isolation_level=None); ' +
+        'db.execute("BEGIN IMMEDIATE"); print("held"); sys.stdin.read(); db.execute("ROLLBACK")',
+        join(cesid.state, 'cesid.db')]);
+    await until('the store is held', () => holder.stdout.includes('held'));
+    const begin = performance.now();
+    const done = [];
+    for (let i = 0; i < 5; i++)
+        done.push(expectOk(await operate({ action: 'restart', select: { nodes: ['gamma'] } }, 20)));
+    assert.ok(done.every((operation) => operation.succeeded === 6));
+    assert.ok(performance.now() - begin < 8000);
+    await until('the store is missed', () => /store does not answer/.test(cesid.log), 20);
+    holder.process.stdin.end();
+    await holder.exited;
+    await until('the records are there', async () => {
+        const { stdout } = await runToEnd('/usr/bin/python3', ['-c',
+            'import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=5); ' +
+            'print(",".join(row[0] for row in db.execute(' +
+            '"SELECT id FROM operations WHERE state = \'done\'")))',
+            join(cesid.state, 'cesid.db')]);
+        return done.every((operation) => stdout.includes(operation.id));
+    }, 20);
 });
 
 test('the history is bounded, in the store too', async () => {

@@ -15,7 +15,7 @@
 #include "cesid/memory.h"
 #include "cesid/validate.h"
 
-enum { LIMIT, FORCE, STATE, LABEL, Q, RATIO, NAME, COUNT, TAGS, SECRET, SIGNAL };
+enum { LIMIT, FORCE, STATE, LABEL, Q, RATIO, NAME, COUNT, TAGS, SECRET, SIGNAL, NODES, LABELS };
 static const struct field fields[] = {
     [LIMIT] = {.name = "limit",
                .place = FIELD_QUERY,
@@ -46,6 +46,12 @@ static const struct field fields[] = {
     [TAGS] = {.name = "tags", .place = FIELD_BODY, .type = FIELD_STRINGS, .maximum = 10},
     [SECRET] = {.name = "secret", .place = FIELD_BODY, .format = FORMAT_SECRET, .minimum = 3},
     [SIGNAL] = {.name = "signal", .place = FIELD_BODY, .choices = "HUP|TERM"},
+    [NODES] = {.name = "select.nodes", .place = FIELD_BODY, .type = FIELD_STRINGS, .maximum = 10},
+    [LABELS] = {.name = "labels",
+                .place = FIELD_BODY,
+                .type = FIELD_LABELS,
+                .format = FORMAT_LABEL,
+                .maximum = 40},
 };
 static const struct route route = {
     .method = "POST", .path = "/x", .fields = fields, .fields_count = ARRAY_LENGTH(fields)};
@@ -218,6 +224,51 @@ static void wrong_values_are_not_repeated(void **state)
     done(&outcome);
 }
 
+static void objects_are_taken_apart(void **state)
+{
+    struct outcome outcome;
+
+    (void) state;
+    run(&outcome, NULL,
+        "{\"name\":\"a\",\"select\":{\"nodes\":[\"x\",\"y\"]},\"labels\":{\"b\":\"2=3\",\"a\":\"\"}"
+        "}");
+    assert_int_equal(outcome.error, 0);
+    assert_int_equal(outcome.values.items[NODES].items_count, 2);
+    assert_string_equal(outcome.values.items[NODES].items[1], "y");
+    assert_int_equal(outcome.values.items[LABELS].items_count, 2);
+    assert_string_equal(outcome.values.items[LABELS].items[0], "b=2=3");
+    assert_string_equal(outcome.values.items[LABELS].items[1], "a=");
+    done(&outcome);
+
+    run(&outcome, NULL, "{\"name\":\"a\",\"select\":null,\"labels\":null}");
+    assert_int_equal(outcome.error, 0);
+    assert_false(outcome.values.items[NODES].present);
+    assert_false(outcome.values.items[LABELS].present);
+    done(&outcome);
+
+    run(&outcome, NULL,
+        "{\"name\":\"a\",\"select\":{\"nodes\":\"x\",\"other\":1},\"select.nodes\":[],"
+        "\"labels\":{\"a b\":\"x\",\"c\":1}}");
+    static const char *const wrong[][2] = {{"select.nodes", "wrong_type"},
+                                           {"select.other", "unknown"},
+                                           {"select.nodes", "unknown"},
+                                           {"labels.a b", "bad_format"},
+                                           {"labels.c", "wrong_type"}};
+    assert_int_equal(outcome.error, CESID_E_VALIDATION_FAILED);
+    assert_int_equal(outcome.problem.fields_count, ARRAY_LENGTH(wrong));
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        assert_string_equal(outcome.problem.fields[i].field, wrong[i][0]);
+        assert_string_equal(outcome.problem.fields[i].code, wrong[i][1]);
+    }
+    done(&outcome);
+
+    run(&outcome, NULL, "{\"name\":\"a\",\"select\":[1],\"labels\":[\"a=b\"]}");
+    assert_int_equal(outcome.problem.fields_count, 2);
+    assert_string_equal(outcome.problem.fields[0].field, "select");
+    assert_string_equal(outcome.problem.fields[1].field, "labels");
+    done(&outcome);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +279,7 @@ int main(void)
         {.name = "R9.1 nonsense is refused before fields are looked at",
          .test_func = nonsense_is_no_request},
         {.name = "R7.5 wrong values are not repeated", .test_func = wrong_values_are_not_repeated},
+        {.name = "R9.1 objects in a body are taken apart", .test_func = objects_are_taken_apart},
     };
     return cmocka_run_group_tests_name("validate", tests, NULL, NULL);
 }
