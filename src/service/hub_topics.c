@@ -305,7 +305,7 @@ static int unsubscribe_log(struct hub_client *client, const char *name)
     lock_acquire(&client->lock);
     topic = client_log_topic_locked(client, name);
     if (topic != NULL)
-        HASH_DEL(client->logs, topic); // NOLINT(clang-analyzer-core.NullDereference): uthash
+        HASH_DEL(client->logs, topic);
     lock_release(&client->lock);
     if (topic == NULL)
         return CESID_OK;
@@ -321,7 +321,7 @@ static int unsubscribe_node(struct hub_client *client, const char *name)
     lock_acquire(&client->lock);
     HASH_FIND_STR(client->nodes, name, topic);
     if (topic != NULL) {
-        HASH_DEL(client->nodes, topic); // NOLINT(clang-analyzer-core.NullDereference): uthash
+        HASH_DEL(client->nodes, topic);
         free(topic->name);
         free(topic);
     }
@@ -332,9 +332,11 @@ static int unsubscribe_node(struct hub_client *client, const char *name)
 int hub_unsubscribe(struct hub_client *client, const char *topic)
 {
     enum permission permission;
-    bool *whole = whole_topic(client, topic, &permission);
+    bool *whole;
     char node[128];
 
+    CHECK(client != NULL);
+    whole = whole_topic(client, topic, &permission);
     if (whole != NULL) {
         lock_acquire(&client->lock);
         *whole = false;
