@@ -19,12 +19,14 @@
 #include "cesid/log.h"
 #include "cesid/memory.h"
 #include "cesid/options.h"
+#include "cesid/reload.h"
 #include "cesid/server.h"
 #include "cesid/thread.h"
 #include "version.h"
 
 #define BUS_CAPACITY 65536
 #define WHY_MAX      1024
+#define PATH_MOST    4096
 
 struct house {
     struct config_box *config;
@@ -40,6 +42,7 @@ struct house {
     struct hub *hub;
     struct logstreams *logstreams;
     struct health *health;
+    struct reload *reload;
     struct server *server;
     struct pidfile *pidfile;
 };
@@ -155,6 +158,33 @@ static int drop_privileges(const struct config_server *server)
     return CESID_OK;
 }
 
+/* The file as it was named, wherever the process goes: a link is followed anew at each reload. */
+static char *absolute(const char *file)
+{
+    char directory[PATH_MOST];
+    struct strbuf path;
+
+    if (*file == '/' || getcwd(directory, sizeof(directory)) == NULL)
+        return mem_string(file);
+    strbuf_init(&path, (size_t) 2 * PATH_MOST);
+    strbuf_printf(&path, "%s/%s", directory, file);
+    return strbuf_steal(&path);
+}
+
+static struct reload *make_reload(const struct house *house, const struct options *options)
+{
+    char *file = absolute(options->config_file);
+    struct reload *reload =
+        reload_create(&(struct reload_sources){.config = house->config,
+                                               .file = file,
+                                               .log_level_fixed = options->log_level_set,
+                                               .inventory = house->inventory,
+                                               .refresh = house->refresh,
+                                               .operations = house->operations});
+    free(file);
+    return reload;
+}
+
 static int open_log(const struct options *options, const struct config *config)
 {
     log_set_level(NULL, options->log_level_set ? options->log_level : config->log.level);
@@ -236,6 +266,7 @@ static int start(struct house *house, const struct options *options, const struc
                                                            .refresh = house->refresh,
                                                            .operations = house->operations,
                                                            .hub = house->hub});
+    house->reload = make_reload(house, options);
     bus_add_sink(house->bus, hub_sink, house->hub);
 
     if ((error = bus_start(house->bus)) != CESID_OK ||
@@ -259,6 +290,7 @@ static int start(struct house *house, const struct options *options, const struc
                                                         .hub = house->hub,
                                                         .logstreams = house->logstreams,
                                                         .health = house->health,
+                                                        .reload = house->reload,
                                                         .assets = assets,
                                                         .assets_count = assets_count,
                                                         .version = CESID_VERSION,
@@ -298,6 +330,7 @@ static void stop(struct house *house)
         bus_stop(house->bus);
 
     server_destroy(&house->server);
+    reload_destroy(&house->reload);
     health_destroy(&house->health);
     hub_destroy(&house->hub);
     logstreams_destroy(&house->logstreams);
@@ -313,7 +346,14 @@ static void stop(struct house *house)
     pidfile_close(&house->pidfile);
 }
 
-static void wait_for_stop(const sigset_t *signals)
+static void reload(struct house *house)
+{
+    struct reload_report *report = reload_run(house->reload);
+
+    reload_report_unref(&report);
+}
+
+static void wait_for_stop(struct house *house, const sigset_t *signals)
 {
     for (;;) {
         int number = sigwaitinfo(signals, NULL);
@@ -325,7 +365,7 @@ static void wait_for_stop(const sigset_t *signals)
         if (number == SIGUSR1 && log_reopen() != CESID_OK)
             log_error("main", "cannot reopen the log file", log_i("errno", errno));
         else if (number == SIGHUP)
-            log_warning("main", "the configuration is read at start only; restart to apply it");
+            reload(house);
     }
 }
 
@@ -347,7 +387,7 @@ static int serve(const struct options *options, struct config *config)
         error = start(&house, options, config);
     if (error == CESID_OK) {
         daemon_report(&parent, EXIT_SUCCESS);
-        wait_for_stop(&signals);
+        wait_for_stop(&house, &signals);
     }
     stop(&house);
     config_box_destroy(&house.config);

@@ -170,6 +170,17 @@ void config_problem_print(struct strbuf *out, const struct config_problem *probl
 struct config *config_ref(struct config *config);
 void config_unref(struct config **config);
 
+/* What differs between two configurations, nodes left out: keys of the option table, a secret
+ * without the suffix of its spelling. */
+struct config_change {
+    const char *key; /* lives for ever */
+    bool applies;    /* else it needs a restart, and next has the old value again */
+};
+/* next must be the caller's alone. Returns how many there are; free *changes. */
+size_t config_take_over(struct config *next, const struct config *old,
+                        struct config_change **changes);
+bool config_node_equal(const struct config_node *a, const struct config_node *b);
+
 /* For whoever keeps nodes beside a configuration: a deep copy, and the freeing of what a node holds
  * (not of the struct; NULL members are fine). */
 void config_node_copy(struct config_node *to, const struct config_node *from);

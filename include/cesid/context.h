@@ -16,6 +16,7 @@
 #include "cesid/operation.h"
 #include "cesid/refresh.h"
 #include "cesid/registry.h"
+#include "cesid/reload.h"
 #include "cesid/rpc.h"
 #include "cesid/store.h"
 
@@ -35,6 +36,7 @@ struct server_context {
     struct hub *hub;
     struct logstreams *logstreams;
     struct health *health;
+    struct reload *reload;
     const struct asset *assets; /* the dashboard */
     size_t assets_count;
     const char *version;  /* "0.1.0" */

@@ -34,4 +34,17 @@ int inventory_remove(struct inventory *inventory, const char *name,
                      int (*may)(void *argument, const struct config_node *config),
                      void *argument) CESID_WARN_UNUSED;
 
+/* The file's nodes as a new version of the file has them; the store's stay. */
+struct inventory_changes {
+    struct config_strings added, removed, changed, unchanged; /* names, sorted */
+};
+/* No change over the API until inventory_end. STORE_TIMEOUT: another one takes too long. */
+int inventory_begin(struct inventory *inventory) CESID_WARN_UNUSED;
+void inventory_end(struct inventory *inventory);
+/* Between the two. Compares by name with what there is: what did not change is not touched. A node
+ * of the store gives way to one of the file of its name, and comes back when that one goes. */
+void inventory_replace(struct inventory *inventory, const struct config *next,
+                       struct inventory_changes *changes);
+void inventory_changes_free(struct inventory_changes *changes);
+
 #endif

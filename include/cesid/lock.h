@@ -18,6 +18,7 @@
 
 /* Every lock of the program, lowest first. */
 enum lock_rank {
+    LOCK_RELOAD,     /* whose turn it is to reload */
     LOCK_CONFIG,     /* the pointer to the current configuration */
     LOCK_AUTH,       /* login attempts, permits of password hashing */
     LOCK_SESSIONS,   /* cache of session records */

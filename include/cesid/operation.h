@@ -76,6 +76,8 @@ int operations_start(struct operations *operations) CESID_WARN_UNUSED;
  * `interrupted` and are named in the log. The store may be closed afterwards. */
 void operations_stop(struct operations *operations, int64_t deadline);
 void operations_destroy(struct operations **operations);
+/* After a reload: operations.history may be less. */
+void operations_reconfigure(struct operations *operations);
 
 /* SHUTTING_DOWN, or 0 and a reference. */
 int operations_submit(struct operations *operations, const struct operation_request *request,

@@ -17,7 +17,7 @@
 struct problem_field {
     char *field;      /* "limit", "labels/1" */
     const char *code; /* required, unknown, wrong_type, too_short, too_long, out_of_range,
-                         not_allowed, bad_format, repeated, no_match; static */
+                         not_allowed, bad_format, repeated, no_match, invalid; static */
     char *message;
 };
 

@@ -36,6 +36,9 @@ int refresh_start(struct refresh *refresh) CESID_WARN_UNUSED;
 void refresh_stop(struct refresh *refresh);
 void refresh_destroy(struct refresh **refresh);
 
+/* After a reload: permits and due times follow the configuration in force. */
+void refresh_reconfigure(struct refresh *refresh);
+
 /* Polls as soon as possible. done is called once, without locks, on a loop thread or the caller's,
  * with the poll's error (0: the view is now fresh); such a poll goes out although the breaker is
  * open. done NULL: nobody waits, so the poll takes its turn among the others and asks the breaker.

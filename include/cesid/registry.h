@@ -33,6 +33,23 @@ int registry_change(struct registry *registry, const struct config_node *config,
                     bool from_store) CESID_WARN_UNUSED;
 int registry_remove(struct registry *registry, const char *name) CESID_WARN_UNUSED;
 
+/* Several at once. Configurations and names are borrowed until registry_edit has returned. */
+enum registry_action { REGISTRY_ADD, REGISTRY_CHANGE, REGISTRY_REMOVE };
+struct registry_edits {
+    struct registry_edit {
+        enum registry_action action;
+        const char *name;
+        const struct config_node *config; /* NULL: REMOVE */
+        bool from_store;
+    } * items;
+    size_t count;
+};
+void registry_edits_add(struct registry_edits *edits, enum registry_action action, const char *name,
+                        const struct config_node *config, bool from_store);
+void registry_edits_free(struct registry_edits *edits);
+/* What no longer fits (an ADD of a name that is taken, a CHANGE or REMOVE of none) is left out. */
+void registry_edit(struct registry *registry, const struct registry_edits *edits);
+
 struct node *registry_find(struct registry *registry, const char *name); /* reference or NULL */
 
 /* References to all nodes, sorted by name; free with registry_list_free. */

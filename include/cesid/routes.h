@@ -17,6 +17,7 @@ extern const struct route_table routes_logs;
 extern const struct route_table routes_metrics;
 extern const struct route_table routes_nodes;
 extern const struct route_table routes_operations;
+extern const struct route_table routes_reload;
 extern const struct route_table routes_selections;
 extern const struct route_table routes_processes;
 extern const struct route_table routes_system;

@@ -12,6 +12,7 @@
 #include "cesid/clock.h"
 
 static const char *const rank_names[LOCK_RANKS] = {
+    [LOCK_RELOAD] = "reload",
     [LOCK_CONFIG] = "config",
     [LOCK_AUTH] = "auth",
     [LOCK_SESSIONS] = "sessions",

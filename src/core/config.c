@@ -70,29 +70,33 @@ static void set_defaults(void *base, const struct config_entry *entries, size_t 
     }
 }
 
+void config_free_value(void *base, const struct config_entry *entry)
+{
+    void *slot = (char *) base + entry->offset;
+    switch (entry->kind) {
+    case KIND_STRING:
+    case KIND_PATH:
+        free(*(char **) slot);
+        break;
+    case KIND_STRINGS: {
+        struct config_strings *strings = slot;
+        for (size_t s = 0; s < strings->count; s++)
+            free(strings->items[s]);
+        free(strings->items);
+        break;
+    }
+    case KIND_SECRET:
+        secret_unref((struct secret **) slot);
+        break;
+    default:
+        break;
+    }
+}
+
 static void free_values(void *base, const struct config_entry *entries, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        void *slot = (char *) base + entries[i].offset;
-        switch (entries[i].kind) {
-        case KIND_STRING:
-        case KIND_PATH:
-            free(*(char **) slot);
-            break;
-        case KIND_STRINGS: {
-            struct config_strings *strings = slot;
-            for (size_t s = 0; s < strings->count; s++)
-                free(strings->items[s]);
-            free(strings->items);
-            break;
-        }
-        case KIND_SECRET:
-            secret_unref((struct secret **) slot);
-            break;
-        default:
-            break;
-        }
-    }
+    for (size_t i = 0; i < count; i++)
+        config_free_value(base, &entries[i]);
 }
 
 void config_set_defaults(struct config *config)

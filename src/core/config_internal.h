@@ -139,6 +139,8 @@ void config_check_spelling(const struct config_target *target, config_setting_t 
 void config_read_tree(struct config_source *source, config_setting_t *root, struct config *config,
                       bool partial);
 void config_set_defaults(struct config *config);
+/* Frees what the entry's value in base owns; it must be written anew before anybody reads it. */
+void config_free_value(void *base, const struct config_entry *entry);
 void config_node_set_defaults(struct config_node *node);
 /* What only several keys together can break. */
 void config_check_relations(struct config_source *source, config_setting_t *root,

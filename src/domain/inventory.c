@@ -154,24 +154,44 @@ static bool take_node(void *argument, const struct store_row *row)
     return true;
 }
 
-int inventory_load(struct inventory *inventory)
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct config_node *) a)->name, ((const struct config_node *) b)->name);
+}
+
+/* All nodes of the store, sorted by name. */
+static int read_nodes(struct inventory *inventory, struct loading *loading)
 {
     static const struct store_statement list = {
         "node_list", "SELECT name, environment, url, username, password, labels, enabled FROM nodes"
                      " ORDER BY name"};
-    struct loading loading = {.inventory = inventory};
-    int error = store_query(inventory->store, &list, NULL, 0, take_node, &loading);
+    int error = store_query(inventory->store, &list, NULL, 0, take_node, loading);
 
-    for (size_t i = 0; i < loading.count; i++) {
-        if (error == CESID_OK &&
-            registry_add(inventory->registry, &loading.nodes[i], true, NULL) == CESID_E_CONFLICT)
+    if (loading->count > 1)
+        qsort(loading->nodes, loading->count, sizeof(loading->nodes[0]), by_name);
+    return error;
+}
+
+static void free_nodes(struct loading *loading)
+{
+    for (size_t i = 0; i < loading->count; i++)
+        config_node_clear(&loading->nodes[i]);
+    free(loading->nodes);
+}
+
+int inventory_load(struct inventory *inventory)
+{
+    struct loading loading = {.inventory = inventory};
+    int error = read_nodes(inventory, &loading);
+
+    for (size_t i = 0; i < loading.count && error == CESID_OK; i++) {
+        if (registry_add(inventory->registry, &loading.nodes[i], true, NULL) == CESID_E_CONFLICT)
             log_warning("node",
                         "a node of the store has the name of one in the file: the file's "
                         "is used",
                         log_s("node", loading.nodes[i].name));
-        config_node_clear(&loading.nodes[i]);
     }
-    free(loading.nodes);
+    free_nodes(&loading);
     return error;
 }
 
@@ -305,4 +325,125 @@ int inventory_remove(struct inventory *inventory, const char *name,
     node_settings_unref(&settings);
     give_turn(inventory);
     return error;
+}
+
+/* ---- a new version of the file ---- */
+
+int inventory_begin(struct inventory *inventory)
+{
+    return take_turn(inventory);
+}
+
+void inventory_end(struct inventory *inventory)
+{
+    give_turn(inventory);
+}
+
+static const struct config_node *find_in(const struct config_node *nodes, size_t count,
+                                         const char *name)
+{
+    const struct config_node wanted = {.name = (char *) (uintptr_t) name};
+
+    return count > 0 ? bsearch(&wanted, nodes, count, sizeof(nodes[0]), by_name) : NULL;
+}
+
+static void note(struct config_strings *names, const char *name)
+{
+    if (names->count % 64 == 0)
+        names->items = mem_resize(names->items, names->count + 64, sizeof(names->items[0]));
+    names->items[names->count++] = mem_string(name);
+}
+
+/* What the registry has and the file has no longer. The store is asked once, when at all: one of
+ * its nodes may have stood behind a name of the file. */
+static void drop_missing(struct inventory *inventory, const struct config *next,
+                         const struct node_list *list, struct registry_edits *edits,
+                         struct inventory_changes *changes, struct loading *stored)
+{
+    bool asked = false;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const char *name = node_name(list->items[i]);
+        struct node_settings *settings = node_settings(list->items[i]);
+        bool ours = !settings->from_store;
+        const struct config_node *behind;
+
+        node_settings_unref(&settings);
+        if (!ours || find_in(next->nodes, next->nodes_count, name) != NULL)
+            continue;
+        if (!asked) {
+            asked = true;
+            if (read_nodes(inventory, stored) != CESID_OK)
+                log_warning("node", "the store does not say which of its nodes come back now that "
+                                    "the file has them no longer");
+        }
+        behind = find_in(stored->nodes, stored->count, name);
+        registry_edits_add(edits, behind != NULL ? REGISTRY_CHANGE : REGISTRY_REMOVE, name, behind,
+                           true);
+        note(behind != NULL ? &changes->changed : &changes->removed, name);
+    }
+}
+
+static void take_present(struct inventory *inventory, const struct config *next,
+                         struct registry_edits *edits, struct inventory_changes *changes)
+{
+    for (size_t i = 0; i < next->nodes_count; i++) {
+        const struct config_node *config = &next->nodes[i];
+        struct node *node = registry_find(inventory->registry, config->name);
+        struct node_settings *settings = node != NULL ? node_settings(node) : NULL;
+
+        if (settings == NULL) {
+            registry_edits_add(edits, REGISTRY_ADD, config->name, config, false);
+            note(&changes->added, config->name);
+        } else if (settings->from_store || !config_node_equal(&settings->config, config)) {
+            if (settings->from_store)
+                log_warning("node",
+                            "a node of the store has the name of one in the file: the "
+                            "file's is used",
+                            log_s("node", config->name));
+            registry_edits_add(edits, REGISTRY_CHANGE, config->name, config, false);
+            note(&changes->changed, config->name);
+        } else {
+            note(&changes->unchanged, config->name);
+        }
+        node_settings_unref(&settings);
+        node_unref(&node);
+    }
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+void inventory_replace(struct inventory *inventory, const struct config *next,
+                       struct inventory_changes *changes)
+{
+    struct registry_edits edits = {0};
+    struct loading stored = {.inventory = inventory};
+    struct node_list list;
+
+    *changes = (struct inventory_changes){0};
+    registry_list(inventory->registry, &list);
+    drop_missing(inventory, next, &list, &edits, changes, &stored);
+    take_present(inventory, next, &edits, changes);
+    node_list_free(&list);
+    registry_edit(inventory->registry, &edits);
+    registry_edits_free(&edits);
+    free_nodes(&stored);
+    if (changes->changed.count > 1)
+        qsort(changes->changed.items, changes->changed.count, sizeof(char *), by_text);
+}
+
+void inventory_changes_free(struct inventory_changes *changes)
+{
+    struct config_strings *const all[] = {&changes->added, &changes->removed, &changes->changed,
+                                          &changes->unchanged};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
+        for (size_t name = 0; name < all[i]->count; name++)
+            free(all[i]->items[name]);
+        free(all[i]->items);
+    }
+    *changes = (struct inventory_changes){0};
 }

@@ -243,6 +243,39 @@ int registry_remove(struct registry *registry, const char *name)
     return CESID_OK;
 }
 
+void registry_edits_add(struct registry_edits *edits, enum registry_action action, const char *name,
+                        const struct config_node *config, bool from_store)
+{
+    if (edits->count % 64 == 0)
+        edits->items = mem_resize(edits->items, edits->count + 64, sizeof(edits->items[0]));
+    edits->items[edits->count++] = (struct registry_edit){
+        .action = action, .name = name, .config = config, .from_store = from_store};
+}
+
+void registry_edits_free(struct registry_edits *edits)
+{
+    free(edits->items);
+    *edits = (struct registry_edits){0};
+}
+
+void registry_edit(struct registry *registry, const struct registry_edits *edits)
+{
+    for (size_t i = 0; i < edits->count; i++) {
+        const struct registry_edit *edit = &edits->items[i];
+        int error = CESID_OK;
+
+        if (edit->action == REGISTRY_ADD)
+            error = registry_add(registry, edit->config, edit->from_store, NULL);
+        else if (edit->action == REGISTRY_CHANGE)
+            error = registry_change(registry, edit->config, edit->from_store);
+        else
+            error = registry_remove(registry, edit->name);
+        if (error != CESID_OK)
+            log_warning("registry", "a node changed meanwhile and is left as it is",
+                        log_s("node", edit->name), log_s("error", error_code(error)));
+    }
+}
+
 struct node *registry_find(struct registry *registry, const char *name)
 {
     struct entry *entry;

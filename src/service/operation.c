@@ -248,14 +248,15 @@ static bool is_finished(struct operation *operation)
     return finished;
 }
 
-/* One finished operation past the limits of the history, or NULL. Its reference goes along. */
-static struct operation *evict_one(struct operations *operations, size_t history)
+/* One finished operation past the limits of the history, or NULL. Its reference goes along. ended:
+ * how many that ended still count as running. */
+static struct operation *evict_one(struct operations *operations, size_t history, size_t ended)
 {
     struct operation *operation = NULL;
 
     lock_acquire(&operations->lock);
-    /* The one that just ended still counts as running. */
-    if (operations->listed > history + operations->running - 1 || operations->results > RESULTS_MAX)
+    if (operations->listed > history + operations->running - ended ||
+        operations->results > RESULTS_MAX)
         for (operation = operations->oldest; operation != NULL && !is_finished(operation);)
             operation = operation->newer;
     /* The last to end stays, however large: somebody is about to ask for it. */
@@ -267,17 +268,22 @@ static struct operation *evict_one(struct operations *operations, size_t history
     return operation;
 }
 
-static void evict(struct operations *operations)
+static void evict(struct operations *operations, size_t ended)
 {
     struct config *config = config_get(operations->config);
     size_t history = (size_t) config->operations.history;
     struct operation *evicted;
 
     config_unref(&config);
-    while ((evicted = evict_one(operations, history)) != NULL) {
+    while ((evicted = evict_one(operations, history, ended)) != NULL) {
         operation_remember(evicted); /* that it is to be forgotten */
         operation_unref(&evicted);
     }
+}
+
+void operations_reconfigure(struct operations *operations)
+{
+    evict(operations, 0);
 }
 
 void operations_adopt(struct operations *operations, struct operation *operation)
@@ -369,7 +375,7 @@ void operation_finished(struct operation *operation)
     }
     lock_release(&operations->lock);
     operation_unref(&timed);
-    evict(operations);
+    evict(operations, 1);
 
     lock_acquire(&operations->lock);
     operations->running--; /* the last: whoever waits for idleness may destroy all this */

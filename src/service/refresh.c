@@ -374,6 +374,37 @@ static void node_changed(void *argument, struct node *node)
     lock_release(&refresh->lock);
 }
 
+/* What is due later than the interval allows is due within it, spread out; a node whose breaker is
+ * open keeps its time. */
+void refresh_reconfigure(struct refresh *refresh)
+{
+    struct config *config = config_get(refresh->config);
+    double interval = config->refresh.interval;
+    struct entry *entry, *next;
+
+    lock_acquire(&refresh->lock);
+    refresh->limit = (size_t) config->refresh.connections;
+    HASH_ITER(hh, refresh->entries, entry, next)
+    {
+        double retry_after;
+        int64_t latest;
+
+        if (entry->due.position == DUE_NOWHERE)
+            continue;
+        retry_after = node_breaker_retry_after(entry->node);
+        latest = clock_after(retry_after > interval ? retry_after : interval * (1.0 + JITTER));
+        if (entry->due.at <= latest)
+            continue;
+        interval *= random_locked(refresh);
+        schedule_locked(refresh, entry,
+                        clock_after(interval > retry_after ? interval : retry_after));
+        interval = config->refresh.interval;
+    }
+    cond_signal(&refresh->changed);
+    lock_release(&refresh->lock);
+    config_unref(&config);
+}
+
 struct refresh *refresh_create(struct registry *registry, struct bus *bus,
                                struct config_box *config)
 {

@@ -181,6 +181,27 @@ static void every_flag_is_in_the_manual_and_no_other(void **state)
     free(page.lines);
 }
 
+/* What the manual's section on reloading, and the contract, say in words. */
+static void what_needs_a_restart_is_as_the_manual_says(void **state)
+{
+    (void) state;
+    size_t count;
+    const struct config_option *options = config_options(&count);
+    for (size_t i = 0; i < count; i++) {
+        const char *key = options[i].key;
+        bool restart = strncmp(key, "server.", 7) == 0 || strncmp(key, "store.", 6) == 0 ||
+                       strcmp(key, "websocket.clients") == 0 || strcmp(key, "refresh.threads") == 0;
+        if (options[i].reloadable == restart)
+            fail_msg("%s is %sreloadable", key, restart ? "" : "not ");
+    }
+    struct page page = read_page("man/cesid.conf.5");
+    const char *const named[] = {".Va server ,", ".Va store ,", ".Va websocket.clients",
+                                 ".Va refresh.threads ."};
+    for (size_t i = 0; i < ARRAY_LENGTH(named); i++)
+        assert_non_null(line_after(&page, named[i]));
+    free(page.lines);
+}
+
 /* Keys are made of what libconfig and a shell take without quotes, and none appears twice. */
 static void the_table_is_sound(void **state)
 {
@@ -203,6 +224,7 @@ int main(void)
         cmocka_unit_test(the_manual_has_no_other_option),
         cmocka_unit_test(every_option_is_in_the_sample),
         cmocka_unit_test(every_flag_is_in_the_manual_and_no_other),
+        cmocka_unit_test(what_needs_a_restart_is_as_the_manual_says),
         cmocka_unit_test(the_table_is_sound),
     };
     return cmocka_run_group_tests_name("manual", tests, NULL, NULL);
