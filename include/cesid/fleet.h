@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "cesid/node.h"
+#include "cesid/registry.h"
 #include "cesid/request.h"
 
 /* Whether part occurs in text, ASCII letters in any case; NULL and "" always do. */
@@ -20,8 +20,8 @@ struct fleet_node {
     const char *environment;
 };
 struct fleet {
-    struct node_list list;
-    struct fleet_node *nodes; /* sorted by name */
+    struct node_survey all;
+    struct fleet_node *nodes; /* sorted by name; borrowed from all */
     size_t count;
 };
 /* The nodes on which the caller has the permission. */

@@ -15,9 +15,9 @@ struct registry;
 struct registry *registry_create(struct bus *bus, struct rpc_engine *engine);
 void registry_destroy(struct registry **registry);
 
-/* Told about nodes coming, changing and going, without locks held. Set once before the first add.
- * A node that is removed while it is still being added may be told of as removed first: `added`
- * asks node_removed when it has done its work. */
+/* Told about nodes coming, changing and going, without locks held, after readers see it. Set once
+ * before the first add. A node that is removed while it is still being added may be told of as
+ * removed first: `added` asks node_removed when it has done its work. */
 struct registry_watcher {
     void (*added)(void *argument, struct node *node);
     void (*changed)(void *argument, struct node *node); /* new settings */
@@ -33,7 +33,8 @@ int registry_change(struct registry *registry, const struct config_node *config,
                     bool from_store) CESID_WARN_UNUSED;
 int registry_remove(struct registry *registry, const char *name) CESID_WARN_UNUSED;
 
-/* Several at once. Configurations and names are borrowed until registry_edit has returned. */
+/* Several at once: registry_survey sees all of it or nothing. Configurations and names are borrowed
+ * until registry_edit has returned. */
 enum registry_action { REGISTRY_ADD, REGISTRY_CHANGE, REGISTRY_REMOVE };
 struct registry_edits {
     struct registry_edit {
@@ -59,5 +60,17 @@ struct node_list {
 };
 void registry_list(struct registry *registry, struct node_list *list);
 void node_list_free(struct node_list *list);
+
+/* All nodes with their views, as they were at one moment: a change of several nodes at once is in
+ * there whole or not at all. Sorted by name. */
+struct node_survey {
+    struct node_and_view {
+        struct node *node;
+        struct node_view *view;
+    } * items;
+    size_t count;
+};
+void registry_survey(struct registry *registry, struct node_survey *survey);
+void node_survey_free(struct node_survey *survey);
 
 #endif

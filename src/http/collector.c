@@ -32,14 +32,14 @@ struct environment {
 
 struct seen {
     const char *name;
-    struct node_view *view; /* reference */
+    struct node_view *view; /* of the survey */
     enum breaker_state breaker;
     size_t shown; /* processes that have series of their own */
 };
 
 struct collection {
     const struct request *request;
-    struct node_list list;
+    struct node_survey survey;
     struct seen *nodes; /* sorted by name */
     struct environment *environments;
     bool truncated;
@@ -75,7 +75,7 @@ static void choose_processes(struct collection *all)
         return;
     if (left > most)
         left = most;
-    for (size_t i = 0; i < all->list.count; i++) {
+    for (size_t i = 0; i < all->survey.count; i++) {
         const struct node_view *view = all->nodes[i].view;
 
         for (size_t j = 0; j < view->processes_count && !all->truncated; j++) {
@@ -93,11 +93,11 @@ static void choose_processes(struct collection *all)
 static void open_collection(struct collection *all, const struct request *request)
 {
     *all = (struct collection){.request = request};
-    registry_list(request->context->registry, &all->list);
-    all->nodes = mem_array(all->list.count + 1, sizeof(all->nodes[0]));
-    for (size_t i = 0; i < all->list.count; i++) {
-        struct node *node = all->list.items[i];
-        struct node_view *view = node_view(node);
+    registry_survey(request->context->registry, &all->survey);
+    all->nodes = mem_array(all->survey.count + 1, sizeof(all->nodes[0]));
+    for (size_t i = 0; i < all->survey.count; i++) {
+        struct node *node = all->survey.items[i].node;
+        struct node_view *view = all->survey.items[i].view;
         struct environment *environment = environment_of(all, view->settings->config.environment);
 
         all->nodes[i] = (struct seen){
@@ -118,10 +118,8 @@ static void close_collection(struct collection *all)
         next = environment->hh.next;
         free(environment);
     }
-    for (size_t i = 0; i < all->list.count; i++)
-        node_view_unref(&all->nodes[i].view);
     free(all->nodes);
-    node_list_free(&all->list);
+    node_survey_free(&all->survey);
 }
 
 static void put_nodes(struct metrics_page *page, const struct collection *all)
@@ -154,7 +152,7 @@ static void put_each_node(struct metrics_page *page, const struct collection *al
     static const int breaker_values[] = {
         [BREAKER_CLOSED] = 0, [BREAKER_HALF_OPEN] = 1, [BREAKER_OPEN] = 2};
 
-    for (size_t i = 0; i < all->list.count; i++) {
+    for (size_t i = 0; i < all->survey.count; i++) {
         const struct seen *seen = &all->nodes[i];
         const char *environment = seen->view->settings->config.environment;
 
@@ -168,7 +166,7 @@ static void put_each_node(struct metrics_page *page, const struct collection *al
 
 static void put_each_process(struct metrics_page *page, const struct collection *all)
 {
-    for (size_t i = 0; i < all->list.count; i++)
+    for (size_t i = 0; i < all->survey.count; i++)
         for (size_t j = 0; j < all->nodes[i].shown; j++) {
             const struct process_view *process = all->nodes[i].view->processes[j];
             const char *const *values =

@@ -15,26 +15,21 @@ bool fleet_contains(const char *text, const char *part)
 
 void fleet_open(struct fleet *fleet, const struct request *request, enum permission permission)
 {
-    registry_list(request->context->registry, &fleet->list);
-    fleet->nodes = mem_array(fleet->list.count + 1, sizeof(*fleet->nodes));
+    registry_survey(request->context->registry, &fleet->all);
+    fleet->nodes = mem_array(fleet->all.count + 1, sizeof(*fleet->nodes));
     fleet->count = 0;
-    for (size_t i = 0; i < fleet->list.count; i++) {
-        struct node *node = fleet->list.items[i];
-        struct node_view *view = node_view(node);
+    for (size_t i = 0; i < fleet->all.count; i++) {
+        struct node *node = fleet->all.items[i].node;
+        struct node_view *view = fleet->all.items[i].view;
         const char *environment = view->settings->config.environment;
-        if (!request_allows(request, permission, environment)) {
-            node_view_unref(&view);
-            continue;
-        }
-        fleet->nodes[fleet->count++] = (struct fleet_node){
-            .node = node, .view = view, .name = node_name(node), .environment = environment};
+        if (request_allows(request, permission, environment))
+            fleet->nodes[fleet->count++] = (struct fleet_node){
+                .node = node, .view = view, .name = node_name(node), .environment = environment};
     }
 }
 
 void fleet_close(struct fleet *fleet)
 {
-    for (size_t i = 0; i < fleet->count; i++)
-        node_view_unref(&fleet->nodes[i].view);
     free(fleet->nodes);
-    node_list_free(&fleet->list);
+    node_survey_free(&fleet->all);
 }
