@@ -3,13 +3,11 @@
  * subsystem, wires the layers upward by callbacks, then only waits for signals.
  */
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cesid/assets.h"
@@ -18,7 +16,9 @@
 #include "cesid/error.h"
 #include "cesid/log.h"
 #include "cesid/memory.h"
+#include "cesid/notify.h"
 #include "cesid/options.h"
+#include "cesid/privileges.h"
 #include "cesid/reload.h"
 #include "cesid/server.h"
 #include "cesid/thread.h"
@@ -27,6 +27,7 @@
 #define BUS_CAPACITY 65536
 #define WHY_MAX      1024
 #define PATH_MOST    4096
+#define STOP_SLACK   5.0 /* beyond timeouts.shutdown, before a manager may lose patience */
 
 struct house {
     struct config_box *config;
@@ -45,6 +46,8 @@ struct house {
     struct reload *reload;
     struct server *server;
     struct pidfile *pidfile;
+    struct notify *notify;
+    char status[160]; /* for the service manager */
 };
 
 static int load_config(const struct options *options, struct config **config)
@@ -88,6 +91,11 @@ static int create_admin(const struct config *config, const char *name)
 
     strbuf_init(&store_why, WHY_MAX);
     if (password != NULL) {
+        privileges_prepare(config);
+        why = "cannot become server.user";
+        error = privileges_drop(&config->server);
+    }
+    if (password != NULL && error == CESID_OK) {
         error = store_open(config, &store, &store_why);
         why = store_why.data;
     }
@@ -119,45 +127,6 @@ static void block_signals(sigset_t *set)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* A node is a descriptor, a client is a descriptor: take as many as the system gives. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        log_warning("main", "cannot raise the limit of open files", log_i("errno", errno));
-    else
-        log_info("main", "limit of open files", log_i("files", (int64_t) limit.rlim_cur));
-}
-
-static int drop_privileges(const struct config_server *server)
-{
-    struct passwd *user;
-    struct group *group = NULL;
-
-    if (geteuid() != 0 || *server->user == '\0')
-        return CESID_OK;
-    user = getpwnam(server->user);
-    if (user == NULL) {
-        log_error("main", "server.user is not known here", log_s("user", server->user));
-        return CESID_E_INTERNAL;
-    }
-    if (*server->group != '\0' && (group = getgrnam(server->group)) == NULL) {
-        log_error("main", "server.group is not known here", log_s("group", server->group));
-        return CESID_E_INTERNAL;
-    }
-    if (initgroups(user->pw_name, group != NULL ? group->gr_gid : user->pw_gid) != 0 ||
-        setgid(group != NULL ? group->gr_gid : user->pw_gid) != 0 || setuid(user->pw_uid) != 0) {
-        log_error("main", "cannot become server.user", log_s("user", server->user),
-                  log_i("errno", errno));
-        return CESID_E_INTERNAL;
-    }
-    return CESID_OK;
-}
-
 /* The file as it was named, wherever the process goes: a link is followed anew at each reload. */
 static char *absolute(const char *file)
 {
@@ -171,7 +140,19 @@ static char *absolute(const char *file)
     return strbuf_steal(&path);
 }
 
-static struct reload *make_reload(const struct house *house, const struct options *options)
+static void reload_begins(void *argument)
+{
+    notify_reloading(((struct house *) argument)->notify);
+}
+
+static void reload_ended(void *argument)
+{
+    struct house *house = argument;
+
+    notify_ready(house->notify, house->status);
+}
+
+static struct reload *make_reload(struct house *house, const struct options *options)
 {
     char *file = absolute(options->config_file);
     struct reload *reload =
@@ -180,7 +161,10 @@ static struct reload *make_reload(const struct house *house, const struct option
                                                .log_level_fixed = options->log_level_set,
                                                .inventory = house->inventory,
                                                .refresh = house->refresh,
-                                               .operations = house->operations});
+                                               .operations = house->operations,
+                                               .begins = reload_begins,
+                                               .ended = reload_ended,
+                                               .argument = house});
     free(file);
     return reload;
 }
@@ -242,12 +226,16 @@ static int start(struct house *house, const struct options *options, const struc
 {
     int error;
 
-    if ((error = listen_http(house)) != CESID_OK ||
-        (error = drop_privileges(&config->server)) != CESID_OK ||
-        (error = open_log(options, config)) != CESID_OK ||
-        (error = open_store(house, config)) != CESID_OK)
+    files_raise(config);
+    if ((error = listen_http(house)) != CESID_OK)
         return error;
-    raise_descriptor_limit();
+    privileges_prepare(config);
+    if ((error = privileges_drop(&config->server)) != CESID_OK ||
+        (error = open_log(options, config)) != CESID_OK)
+        return error;
+    files_report(config);
+    if ((error = open_store(house, config)) != CESID_OK)
+        return error;
 
     house->bus = bus_create(BUS_CAPACITY);
     house->engine = rpc_engine_create(config->refresh.threads);
@@ -307,6 +295,7 @@ static void stop(struct house *house)
     struct config *config = config_get(house->config);
     int64_t deadline = clock_after(config->timeouts.shutdown);
 
+    notify_stopping(house->notify, config->timeouts.shutdown + STOP_SLACK);
     config_unref(&config);
     if (house->server != NULL)
         server_refuse(house->server);
@@ -353,10 +342,27 @@ static void reload(struct house *house)
     reload_report_unref(&report);
 }
 
+/* Waits for a signal. Half-way through a watchdog's time, and when the house is seen to move (the
+ * health thread came round within it), the manager is told so: -1. */
+static int next_signal(struct house *house, const sigset_t *signals)
+{
+    double watchdog = notify_watchdog(house->notify);
+    struct timespec pause = {.tv_sec = (time_t) (watchdog / 2)};
+    int number;
+
+    if (watchdog <= 0)
+        return sigwaitinfo(signals, NULL);
+    pause.tv_nsec = (long) ((watchdog / 2 - (double) pause.tv_sec) * 1e9);
+    number = sigtimedwait(signals, NULL, &pause);
+    if (clock_seconds_since(health_judged_at(house->health)) < watchdog)
+        notify_alive(house->notify);
+    return number;
+}
+
 static void wait_for_stop(struct house *house, const sigset_t *signals)
 {
     for (;;) {
-        int number = sigwaitinfo(signals, NULL);
+        int number = next_signal(house, signals);
 
         if (number == SIGTERM || number == SIGINT) {
             log_info("main", "stopping", log_s("signal", number == SIGINT ? "INT" : "TERM"));
@@ -369,6 +375,12 @@ static void wait_for_stop(struct house *house, const sigset_t *signals)
     }
 }
 
+static void say_ready(struct house *house, const struct config *config)
+{
+    snprintf(house->status, sizeof(house->status), "Serving on %s", config->server.listen);
+    notify_ready(house->notify, house->status);
+}
+
 static int serve(const struct options *options, struct config *config)
 {
     struct house house = {0};
@@ -376,21 +388,27 @@ static int serve(const struct options *options, struct config *config)
     int parent = -1;
     int error = CESID_OK;
 
-    if (options->daemon)
+    (void) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (options->daemon) {
+        daemon_close_inherited();
         error = daemon_fork(&parent);
+    }
+    block_signals(&signals);
+    house.notify = notify_create();
     if (error == CESID_OK && options->pidfile != NULL)
         error = pidfile_open(options->pidfile, &house.pidfile);
     thread_adopt("main");
-    block_signals(&signals);
     house.config = config_box_create(config_ref(config));
     if (error == CESID_OK)
         error = start(&house, options, config);
     if (error == CESID_OK) {
         daemon_report(&parent, EXIT_SUCCESS);
+        say_ready(&house, config);
         wait_for_stop(&house, &signals);
     }
     stop(&house);
     config_box_destroy(&house.config);
+    notify_destroy(&house.notify);
     if (error == CESID_OK)
         log_info("main", "stopped");
     daemon_report(&parent, EXIT_FAILURE);

@@ -1,12 +1,16 @@
 /*
  * Running in the background, and the pid file. Main only: daemon_fork before any thread, the rest
- * at start and stop. Order: daemon_fork, pidfile_open (in the child, whose pid it is), everything
+ * at start and stop. Order:
+ * daemon_close_inherited, daemon_fork, pidfile_open (in the child, whose pid it is), everything
  * else, daemon_report.
  */
 #ifndef CESID_DAEMON_H
 #define CESID_DAEMON_H
 
 #include "cesid/check.h"
+
+/* Closes what whoever started us left open, beyond the standard streams. First of all. */
+void daemon_close_inherited(void);
 
 /* Forks. The parent does not return: it waits for the child's report and exits with its status, or
  * with 1 when the child dies without one. The child goes on in a session of its own and with umask

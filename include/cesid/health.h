@@ -11,6 +11,7 @@
 #define CESID_HEALTH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "cesid/bus.h"
 #include "cesid/config.h"
@@ -52,6 +53,8 @@ int health_start(struct health *health) CESID_WARN_UNUSED; /* the first judgemen
 void health_stop(struct health *health);
 void health_destroy(struct health **health);
 
+/* clock_now() of the last judgement: a sign that threads still come round. */
+int64_t health_judged_at(struct health *health);
 enum health_status health_of(struct health *health, enum health_component component);
 /* {"status", "components": {"store": {"status", "since", "reason", figures…}, …}}; returns the
  * worst of all. */

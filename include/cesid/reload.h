@@ -26,6 +26,10 @@ struct reload_sources {
     struct inventory *inventory;
     struct refresh *refresh;
     struct operations *operations;
+    /* Around each reload, also one that is refused; one at a time. NULL: nobody wants to know. */
+    void (*begins)(void *argument);
+    void (*ended)(void *argument);
+    void *argument;
 };
 
 struct reload *reload_create(const struct reload_sources *sources);

@@ -32,6 +32,12 @@ _Noreturn static void await_report(int fd)
     _exit(n == 1 ? status : EXIT_FAILURE);
 }
 
+void daemon_close_inherited(void)
+{
+    if (close_range(STDERR_FILENO + 1, ~0u, 0) != 0)
+        log_warning("main", "cannot close inherited files", log_s("error", strerror(errno)));
+}
+
 int daemon_fork(int *fd)
 {
     int ends[2];

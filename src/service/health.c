@@ -49,6 +49,7 @@ struct health {
     /* guarded by lock */
     struct report reports[HEALTH_COMPONENTS];
     bool stopping;
+    int64_t judged_at; /* clock_now() */
 };
 
 static const char *const component_names[HEALTH_COMPONENTS] = {
@@ -209,6 +210,7 @@ static void judge(struct health *health)
         reports[i].since = news[i] || old->since == 0 ? now : old->since;
         health->reports[i] = reports[i];
     }
+    health->judged_at = clock_now();
     lock_release(&health->lock);
     for (enum health_component i = 0; i < HEALTH_COMPONENTS; i++)
         if (news[i])
@@ -273,6 +275,16 @@ void health_destroy(struct health **slot)
 }
 
 /* ---- asking ---- */
+
+int64_t health_judged_at(struct health *health)
+{
+    int64_t at;
+
+    lock_acquire(&health->lock);
+    at = health->judged_at;
+    lock_release(&health->lock);
+    return at;
+}
 
 enum health_status health_of(struct health *health, enum health_component component)
 {

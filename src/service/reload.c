@@ -198,12 +198,16 @@ static struct reload_report *reload_once(struct reload *reload)
     struct reload_report *report = mem_alloc(sizeof(*report));
     struct config *next;
 
+    if (reload->sources.begins != NULL)
+        reload->sources.begins(reload->sources.argument);
     report->references = 1;
     report->error = config_load(reload->file, &next, &report->problems);
     if (report->error == CESID_OK)
         exchange(reload, next, report);
     metrics_count(METRIC_CONFIG_RELOADS, report->error == CESID_OK ? "ok" : "refused");
     log_report(reload, report);
+    if (reload->sources.ended != NULL)
+        reload->sources.ended(reload->sources.argument);
     return report;
 }
 
