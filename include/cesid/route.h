@@ -68,11 +68,14 @@ struct route {
     const struct field *fields;
     size_t fields_count;
     const char *about;
-    bool any_query;    /* parameters it does not know are not its business: the page's own */
-    bool quiet;        /* logged at debug level only: probes, assets */
-    bool websocket;    /* no handler: ends in an upgrade */
-    bool check_origin; /* with a cookie, although it is a GET */
-    bool early;        /* answered before the subsystems are there, too */
+    const char *action; /* what the activity record calls it: "node.create"; NULL: changes nothing,
+                           is not recorded */
+    const char *resource; /* of an action: the kind of what it acts on, "node" */
+    bool any_query;       /* parameters it does not know are not its business: the page's own */
+    bool quiet;           /* logged at debug level only: probes, assets */
+    bool websocket;       /* no handler: ends in an upgrade */
+    bool check_origin;    /* with a cookie, although it is a GET */
+    bool early;           /* answered before the subsystems are there, too */
 };
 
 struct route_table {

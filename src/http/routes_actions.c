@@ -156,20 +156,27 @@ static const struct field stdin_fields[] = {
 };
 static const struct field all_fields[] = {FIELD_NODE_PATH, FIELD_FORCE};
 
-#define ACTION(where, what, takes, text)                                                           \
+#define ACTION(where, what, takes, does, on, text)                                                 \
     {                                                                                              \
         .method = "POST", .path = "/api/v1/nodes/{node}/" where, .scope = ROUTE_NODE,              \
-        .permission = PROCESS_CONTROL, .handler = (what), ROUTE_FIELDS(takes), .about = (text)     \
+        .permission = PROCESS_CONTROL, .handler = (what), ROUTE_FIELDS(takes), .about = (text),    \
+        .action = (does), .resource = (on)                                                         \
     }
 
 static const struct route routes[] = {
-    ACTION("processes/{process}/start", start, process_fields, "Start a process"),
-    ACTION("processes/{process}/stop", stop, process_fields, "Stop a process"),
-    ACTION("processes/{process}/restart", restart, process_fields, "Stop and start a process"),
-    ACTION("processes/{process}/signal", send_signal, signal_fields, "Send a signal"),
-    ACTION("processes/{process}/stdin", send_stdin, stdin_fields, "Write to standard input"),
-    ACTION("start-all", start_all, all_fields, "Start what does not run"),
-    ACTION("stop-all", stop_all, all_fields, "Stop what runs"),
-    ACTION("restart-all", restart_all, all_fields, "Restart every process"),
+    ACTION("processes/{process}/start", start, process_fields, "process.start", "process",
+           "Start a process"),
+    ACTION("processes/{process}/stop", stop, process_fields, "process.stop", "process",
+           "Stop a process"),
+    ACTION("processes/{process}/restart", restart, process_fields, "process.restart", "process",
+           "Stop and start a process"),
+    ACTION("processes/{process}/signal", send_signal, signal_fields, "process.signal", "process",
+           "Send a signal"),
+    ACTION("processes/{process}/stdin", send_stdin, stdin_fields, "process.stdin", "process",
+           "Write to standard input"),
+    ACTION("start-all", start_all, all_fields, "node.start_all", "node", "Start what does not run"),
+    ACTION("stop-all", stop_all, all_fields, "node.stop_all", "node", "Stop what runs"),
+    ACTION("restart-all", restart_all, all_fields, "node.restart_all", "node",
+           "Restart every process"),
 };
 const struct route_table routes_actions = {routes, ARRAY_LENGTH(routes)};

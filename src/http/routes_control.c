@@ -235,10 +235,11 @@ static int shut_down(struct request *request, struct response *response)
 static const struct field node_fields[] = {FIELD_NODE_PATH};
 static const struct field config_fields[] = {FIELD_NODE_PATH, PAGE_FIELDS};
 
-#define CONTROL(verb, where, what, text)                                                           \
+#define CONTROL(verb, where, what, does, text)                                                     \
     {                                                                                              \
         .method = (verb), .path = "/api/v1/nodes/{node}/" where, .scope = ROUTE_NODE,              \
-        .permission = NODE_CONTROL, .handler = (what), ROUTE_FIELDS(node_fields), .about = (text)  \
+        .permission = NODE_CONTROL, .handler = (what), ROUTE_FIELDS(node_fields), .about = (text), \
+        .action = (does), .resource = "node"                                                       \
     }
 
 static const struct route routes[] = {
@@ -249,9 +250,13 @@ static const struct route routes[] = {
      .handler = config,
      ROUTE_FIELDS(config_fields),
      .about = "What supervisord has in its configuration"},
-    CONTROL("POST", "reread", reread, "Read supervisord's configuration again, change nothing"),
-    CONTROL("POST", "update", update, "Read it again and restart what changed"),
-    CONTROL("POST", "supervisor/restart", restart, "Restart supervisord itself"),
-    CONTROL("POST", "supervisor/shutdown", shut_down, "Shut supervisord down"),
+    CONTROL("POST", "reread", reread, "supervisor.reread",
+            "Read supervisord's configuration again, change nothing"),
+    CONTROL("POST", "update", update, "supervisor.update",
+            "Read it again and restart what changed"),
+    CONTROL("POST", "supervisor/restart", restart, "supervisor.restart",
+            "Restart supervisord itself"),
+    CONTROL("POST", "supervisor/shutdown", shut_down, "supervisor.shutdown",
+            "Shut supervisord down"),
 };
 const struct route_table routes_control = {routes, ARRAY_LENGTH(routes)};

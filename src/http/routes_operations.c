@@ -116,6 +116,8 @@ static const struct route routes[] = {
      .permission = PROCESS_READ,
      .handler = cancel,
      ROUTE_FIELDS(one_fields),
-     .about = "Cancel what has not ended yet (needs process:control where it acts)"},
+     .about = "Cancel what has not ended yet (needs process:control where it acts)",
+     .action = "operation.cancel",
+     .resource = "operation"},
 };
 const struct route_table routes_operations = {routes, ARRAY_LENGTH(routes)};

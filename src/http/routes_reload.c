@@ -68,6 +68,8 @@ static const struct route routes[] = {
      .scope = ROUTE_GLOBAL,
      .permission = SYSTEM_ADMIN,
      .handler = reload,
-     .about = "Read the configuration file again"},
+     .about = "Read the configuration file again",
+     .action = "system.reload",
+     .resource = "system"},
 };
 const struct route_table routes_reload = {routes, ARRAY_LENGTH(routes)};

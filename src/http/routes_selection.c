@@ -307,6 +307,8 @@ static const struct route routes[] = {
      .permission = PROCESS_CONTROL,
      .handler = create,
      ROUTE_FIELDS(create_fields),
-     .about = "Act on every process that a selection covers"},
+     .about = "Act on every process that a selection covers",
+     .action = "operation.create",
+     .resource = "operation"},
 };
 const struct route_table routes_selections = {routes, ARRAY_LENGTH(routes)};

@@ -176,6 +176,11 @@ static void the_table_is_sane(void **state)
             /* What changes something needs a permission, or is about the caller alone. */
             if (strcmp(route->method, "GET") != 0 && strstr(route->path, "/auth/") == NULL)
                 assert_int_not_equal(route->permission, PERMISSION_NONE);
+            /* What changes something is recorded; asking a node something changes nothing. */
+            bool asks =
+                strstr(route->path, "/refresh") != NULL || strstr(route->path, "/check") != NULL;
+            assert_true((strcmp(route->method, "GET") == 0 || asks) == (route->action == NULL));
+            assert_true((route->action == NULL) == (route->resource == NULL));
             /* Defaults must satisfy their own field. */
             struct values values;
             struct problem problem;
