@@ -71,11 +71,16 @@ struct route {
     const char *action; /* what the activity record calls it: "node.create"; NULL: changes nothing,
                            is not recorded */
     const char *resource; /* of an action: the kind of what it acts on, "node" */
-    bool any_query;       /* parameters it does not know are not its business: the page's own */
-    bool quiet;           /* logged at debug level only: probes, assets */
-    bool websocket;       /* no handler: ends in an upgrade */
-    bool check_origin;    /* with a cookie, although it is a GET */
-    bool early;           /* answered before the subsystems are there, too */
+    /* For the description (openapi.h). answers: "200:Node 202:Operation", where [Node] is a list
+     * of them, a|b one of both, and a media type is text. problems: "409 502", what its handler may
+     * answer besides what all of its kind may. */
+    const char *answers;
+    const char *problems;
+    bool any_query;    /* parameters it does not know are not its business: the page's own */
+    bool quiet;        /* logged at debug level only: probes, assets */
+    bool websocket;    /* no handler: ends in an upgrade */
+    bool check_origin; /* with a cookie, although it is a GET */
+    bool early;        /* answered before the subsystems are there, too */
 };
 
 struct route_table {

@@ -16,6 +16,7 @@ extern const struct route_table routes_inventory;
 extern const struct route_table routes_logs;
 extern const struct route_table routes_metrics;
 extern const struct route_table routes_nodes;
+extern const struct route_table routes_openapi;
 extern const struct route_table routes_operations;
 extern const struct route_table routes_reload;
 extern const struct route_table routes_selections;

@@ -12,7 +12,8 @@
 #include "cesid/problem.h"
 #include "cesid/route.h"
 
-#define VALIDATE_ITEMS_MAX 100 /* of one FIELD_STRINGS */
+#define VALIDATE_ITEMS_MAX  100  /* of one FIELD_STRINGS */
+#define VALIDATE_STRING_MAX 4096 /* characters, where the table says nothing */
 
 struct value {
     bool present;

@@ -156,27 +156,32 @@ static const struct field stdin_fields[] = {
 };
 static const struct field all_fields[] = {FIELD_NODE_PATH, FIELD_FORCE};
 
-#define ACTION(where, what, takes, does, on, text)                                                 \
+/* The failure of the one process is the answer. */
+#define SINGLE "409 502"
+
+#define ACTION(where, what, takes, does, on, text, may)                                            \
     {                                                                                              \
         .method = "POST", .path = "/api/v1/nodes/{node}/" where, .scope = ROUTE_NODE,              \
-        .permission = PROCESS_CONTROL, .handler = (what), ROUTE_FIELDS(takes), .about = (text),    \
+        .permission = PROCESS_CONTROL, .handler = (what), ROUTE_FIELDS(takes),                     \
+        .answers = "200:Operation 202:Operation", .problems = (may), .about = (text),              \
         .action = (does), .resource = (on)                                                         \
     }
 
 static const struct route routes[] = {
     ACTION("processes/{process}/start", start, process_fields, "process.start", "process",
-           "Start a process"),
+           "Start a process", SINGLE),
     ACTION("processes/{process}/stop", stop, process_fields, "process.stop", "process",
-           "Stop a process"),
+           "Stop a process", SINGLE),
     ACTION("processes/{process}/restart", restart, process_fields, "process.restart", "process",
-           "Stop and start a process"),
+           "Stop and start a process", SINGLE),
     ACTION("processes/{process}/signal", send_signal, signal_fields, "process.signal", "process",
-           "Send a signal"),
+           "Send a signal", SINGLE),
     ACTION("processes/{process}/stdin", send_stdin, stdin_fields, "process.stdin", "process",
-           "Write to standard input"),
-    ACTION("start-all", start_all, all_fields, "node.start_all", "node", "Start what does not run"),
-    ACTION("stop-all", stop_all, all_fields, "node.stop_all", "node", "Stop what runs"),
+           "Write to standard input", SINGLE),
+    ACTION("start-all", start_all, all_fields, "node.start_all", "node", "Start what does not run",
+           "409"),
+    ACTION("stop-all", stop_all, all_fields, "node.stop_all", "node", "Stop what runs", "409"),
     ACTION("restart-all", restart_all, all_fields, "node.restart_all", "node",
-           "Restart every process"),
+           "Restart every process", "409"),
 };
 const struct route_table routes_actions = {routes, ARRAY_LENGTH(routes)};

@@ -235,11 +235,11 @@ static int shut_down(struct request *request, struct response *response)
 static const struct field node_fields[] = {FIELD_NODE_PATH};
 static const struct field config_fields[] = {FIELD_NODE_PATH, PAGE_FIELDS};
 
-#define CONTROL(verb, where, what, does, text)                                                     \
+#define CONTROL(verb, where, what, does, text, says)                                               \
     {                                                                                              \
         .method = (verb), .path = "/api/v1/nodes/{node}/" where, .scope = ROUTE_NODE,              \
         .permission = NODE_CONTROL, .handler = (what), ROUTE_FIELDS(node_fields), .about = (text), \
-        .action = (does), .resource = "node"                                                       \
+        .action = (does), .resource = "node", .answers = (says), .problems = "409 502"             \
     }
 
 static const struct route routes[] = {
@@ -249,14 +249,16 @@ static const struct route routes[] = {
      .permission = NODE_CONTROL,
      .handler = config,
      ROUTE_FIELDS(config_fields),
-     .about = "What supervisord has in its configuration"},
+     .about = "What supervisord has in its configuration",
+     .answers = "200:[Program]",
+     .problems = "409 502"},
     CONTROL("POST", "reread", reread, "supervisor.reread",
-            "Read supervisord's configuration again, change nothing"),
-    CONTROL("POST", "update", update, "supervisor.update",
-            "Read it again and restart what changed"),
+            "Read supervisord's configuration again, change nothing", "200:Changes"),
+    CONTROL("POST", "update", update, "supervisor.update", "Read it again and restart what changed",
+            "200:Changes"),
     CONTROL("POST", "supervisor/restart", restart, "supervisor.restart",
-            "Restart supervisord itself"),
+            "Restart supervisord itself", "204"),
     CONTROL("POST", "supervisor/shutdown", shut_down, "supervisor.shutdown",
-            "Shut supervisord down"),
+            "Shut supervisord down", "204"),
 };
 const struct route_table routes_control = {routes, ARRAY_LENGTH(routes)};

@@ -136,12 +136,14 @@ static const struct route routes[] = {
      .handler = events,
      ROUTE_FIELDS(event_fields),
      .about = "What happens, as Server-Sent Events",
+     .answers = "200:text/event-stream",
      .check_origin = true},
     {.method = "GET",
      .path = "/api/v1/ws",
      .scope = ROUTE_FLEET,
      .permission = NODE_READ,
      .about = "What happens, over a WebSocket",
+     .answers = "101",
      .websocket = true},
 };
 const struct route_table routes_events = {routes, ARRAY_LENGTH(routes)};

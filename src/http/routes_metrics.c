@@ -82,6 +82,8 @@ static const struct route routes[] = {
      .scope = ROUTE_PUBLIC,
      .handler = show,
      .about = "Metrics for Prometheus",
+     .answers = "200:text/plain",
+     .problems = "401 403",
      .quiet = true},
 };
 const struct route_table routes_metrics = {routes, ARRAY_LENGTH(routes)};

@@ -69,6 +69,7 @@ static const struct route routes[] = {
      .permission = SYSTEM_ADMIN,
      .handler = reload,
      .about = "Read the configuration file again",
+     .answers = "200:Reload",
      .action = "system.reload",
      .resource = "system"},
 };

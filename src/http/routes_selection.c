@@ -308,6 +308,7 @@ static const struct route routes[] = {
      .handler = create,
      ROUTE_FIELDS(create_fields),
      .about = "Act on every process that a selection covers",
+     .answers = "200:Operation|Preview 202:Operation",
      .action = "operation.create",
      .resource = "operation"},
 };

@@ -19,8 +19,6 @@
 #include "cesid/memory.h"
 #include "cesid/text.h"
 
-#define STRING_MAX 4096
-
 void values_init(struct values *values, const struct route *route)
 {
     values->items = mem_array(route->fields_count + 1, sizeof(*values->items));
@@ -137,7 +135,7 @@ static const char *format_complaint(const struct field *field, const char *text)
 static char *take_string(const struct field *field, const char *path, const char *text,
                          struct problem *problem)
 {
-    int64_t most = field->maximum == 0 ? STRING_MAX : field->maximum;
+    int64_t most = field->maximum == 0 ? VALIDATE_STRING_MAX : field->maximum;
     int64_t least = field->minimum;
     int64_t length = (int64_t) characters(text);
     const char *complaint;
@@ -383,7 +381,7 @@ static void body_labels(const struct field *field, const cJSON *object, struct v
         struct strbuf label;
         (void) snprintf(path, sizeof(path), "%s.%.64s", field->name, item->string);
         path[text_utf8_complete(path, strlen(path))] = '\0';
-        strbuf_init(&label, (size_t) 2 * STRING_MAX);
+        strbuf_init(&label, (size_t) 2 * VALIDATE_STRING_MAX);
         strbuf_printf(&label, "%s=%s", item->string, cJSON_IsString(item) ? item->valuestring : "");
         if (!cJSON_IsString(item))
             problem_field(problem, path, "wrong_type", "must be a string");
