@@ -20,7 +20,7 @@ say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$@)')
 VERSION := $(shell cat VERSION)
 GIT_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
-PACKAGES := libcurl libxml-2.0 libcjson libconfig sqlite3 libcrypto libxcrypt
+PACKAGES := libcurl libxml-2.0 libcjson libconfig sqlite3 libmariadb libcrypto libxcrypt
 # CivetWeb has no .pc file.
 LIBS := -lcivetweb $(shell pkg-config --libs $(PACKAGES)) -lpthread -lm
 PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))

@@ -22,6 +22,7 @@
 #include "cesid/random.h"
 #include "cesid/statefile.h"
 #include "store_driver.h"
+#include "store_mariadb.h"
 #include "store_schema.h"
 #include "store_sqlite.h"
 
@@ -144,6 +145,10 @@ static int acquire(struct store *store, struct pool *pool, const char *statement
     pool->taken++;
     lock_release(&store->lock);
 
+    if (connection && !store->driver->alive(connection)) {
+        connection->broken = true;
+        store->driver->close(&connection);
+    }
     if (!connection) {
         struct strbuf why;
         strbuf_init(&why, 512);
@@ -224,17 +229,26 @@ static void init_settings(struct store_settings *settings, const struct config_s
         strbuf_puts(&path, "./");
     strbuf_puts(&path, config->path);
     settings->path = strbuf_steal(&path);
+    settings->host = mem_string(config->host);
+    settings->port = config->port;
+    settings->user = mem_string(config->user);
+    settings->password = secret_ref(config->password);
+    settings->database = mem_string(config->database);
+}
+
+static void free_settings(struct store_settings *settings)
+{
+    free(settings->path);
+    free(settings->host);
+    free(settings->user);
+    secret_unref(&settings->password);
+    free(settings->database);
 }
 
 int store_open(const struct config *config, struct store **out, struct strbuf *why)
 {
     *out = NULL;
-    if (config->store.backend != CONFIG_SQLITE) {
-        strbuf_puts(why, "store.backend: this release has no MariaDB driver yet: set it to "
-                         "\"sqlite\"");
-        return CESID_E_INTERNAL;
-    }
-    if (config->store.path[0] == '\0') {
+    if (config->store.backend == CONFIG_SQLITE && config->store.path[0] == '\0') {
         strbuf_puts(why, "store.path: must name the database file");
         return CESID_E_INTERNAL;
     }
@@ -243,7 +257,7 @@ int store_open(const struct config *config, struct store **out, struct strbuf *w
         return status;
 
     struct store *store = mem_alloc(sizeof *store);
-    store->driver = store_sqlite();
+    store->driver = config->store.backend == CONFIG_MARIADB ? store_mariadb() : store_sqlite();
     init_settings(&store->settings, &config->store);
     lock_init(&store->lock, LOCK_STORE);
     init_pool(&store->pools[0], store->settings.pool);
@@ -267,8 +281,13 @@ int store_open(const struct config *config, struct store **out, struct strbuf *w
     store->writers->open = 1;
     store->writers->idle = connection;
     lock_release(&store->lock);
-    log_info("store", "the store is open", log_s("backend", store->driver->name),
-             log_s("path", store->settings.path));
+    if (config->store.backend == CONFIG_SQLITE)
+        log_info("store", "the store is open", log_s("backend", store->driver->name),
+                 log_s("path", store->settings.path));
+    else
+        log_info("store", "the store is open", log_s("backend", store->driver->name),
+                 log_s("host", store->settings.host), log_i("port", store->settings.port),
+                 log_s("database", store->settings.database));
     *out = store;
     return 0;
 }
@@ -293,7 +312,7 @@ void store_close(struct store **pointer)
         cond_destroy(&pool->available);
     }
     lock_destroy(&store->lock);
-    free(store->settings.path);
+    free_settings(&store->settings);
     free(store);
     *pointer = NULL;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "cesid/check.h"
+#include "cesid/secret.h"
 #include "cesid/store_value.h"
 #include "cesid/strbuf.h"
 
@@ -24,6 +25,11 @@ struct store_settings {
     double acquire_timeout;
     double query_timeout;
     double transaction_timeout;
+    char *host;
+    int port;
+    char *user;
+    struct secret *password; /* NULL: none */
+    char *database;
 };
 
 /* The first member of each driver's own connection. Owned by the thread that took it. */
@@ -46,6 +52,12 @@ struct store_driver {
     int (*open)(const struct store_settings *settings, bool writer, int64_t deadline,
                 struct store_connection **connection, struct strbuf *why) CESID_WARN_UNUSED;
     void (*close)(struct store_connection **connection);
+    /* Whether an idle connection still leads to the database. At once, without asking it. */
+    bool (*alive)(struct store_connection *connection) CESID_WARN_UNUSED;
+    /* Keeps other programs from migrating the schema until let go of (or the connection goes).
+     * NULL: a transaction does that. */
+    int (*hold_schema)(struct store_connection *connection, int64_t deadline) CESID_WARN_UNUSED;
+    void (*release_schema)(struct store_connection *connection);
     /* row and changed may be NULL. The statement is finished when it returns. */
     int (*run)(struct store_connection *connection, const struct store_statement *statement,
                const struct store_value *values, size_t count, int64_t deadline,

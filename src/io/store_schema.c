@@ -174,7 +174,7 @@ static int read_version(struct schema *schema)
     }
     if (schema->mismatched || schema->count != schema->latest) {
         strbuf_puts(schema->why, "the store's record of schema versions is damaged: restore a "
-                                 "backup, or point store.path at a new file");
+                                 "backup, or start with an empty database");
         return CESID_E_INTERNAL;
     }
     return 0;
@@ -232,7 +232,7 @@ static int check_columns(struct schema *schema)
         if (status < 0) {
             strbuf_printf(schema->why,
                           "the store's table %s is not what this cesid needs (%s): restore a "
-                          "backup, or point store.path at a new file",
+                          "backup, or start with an empty database",
                           needed[i].name, schema->connection->message);
             return CESID_E_INTERNAL;
         }
@@ -240,18 +240,31 @@ static int check_columns(struct schema *schema)
     return 0;
 }
 
+static int migrate(struct schema *schema)
+{
+    int status = in_transaction(schema, make_version_table);
+    if (status == 0)
+        status = read_version(schema);
+    while (status == 0 && schema->latest < LATEST) {
+        status = in_transaction(schema, apply_step);
+        if (status == 0)
+            status = read_version(schema);
+    }
+    return status;
+}
+
 int store_schema_apply(const struct store_driver *driver, struct store_connection *connection,
                        const struct store_settings *settings, struct strbuf *why)
 {
     struct schema schema = {
         .driver = driver, .connection = connection, .settings = settings, .why = why};
-    int status = in_transaction(&schema, make_version_table);
-    if (status == 0)
-        status = read_version(&schema);
-    while (status == 0 && schema.latest < LATEST) {
-        status = in_transaction(&schema, apply_step);
-        if (status == 0)
-            status = read_version(&schema);
+    if (driver->hold_schema) {
+        int held = driver->hold_schema(connection, clock_after(settings->query_timeout));
+        if (held < 0)
+            return explain(&schema, held, "cannot make the store's schema");
     }
+    int status = migrate(&schema);
+    if (driver->release_schema)
+        driver->release_schema(connection);
     return status < 0 ? status : check_columns(&schema);
 }

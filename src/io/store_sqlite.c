@@ -41,6 +41,9 @@ struct sqlite_connection {
     sqlite3 *database;
     struct prepared *prepared;
     int64_t deadline; /* of the statement that runs */
+    char *path;
+    dev_t device; /* of the file, when it was opened */
+    ino_t inode;
 };
 
 static struct sqlite_connection *from_base(struct store_connection *base)
@@ -138,6 +141,7 @@ static void sqlite_close_connection(struct store_connection **base)
     connection->deadline = CLOCK_NEVER;
     int code = sqlite3_close(connection->database);
     CHECK(code == SQLITE_OK);
+    free(connection->path);
     free(connection);
     *base = NULL;
 }
@@ -169,7 +173,14 @@ static int sqlite_open_connection(const struct store_settings *settings, bool wr
                                   struct strbuf *why)
 {
     struct sqlite_connection *connection = mem_alloc(sizeof *connection);
+    struct stat info = {0};
     connection->deadline = deadline;
+    connection->path = mem_string(settings->path);
+    /* Before it is opened: one that is replaced in between is found out by the next look. */
+    if (stat(settings->path, &info) == 0) {
+        connection->device = info.st_dev;
+        connection->inode = info.st_ino;
+    }
     int code =
         sqlite3_open_v2(settings->path, &connection->database,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
@@ -182,6 +193,15 @@ static int sqlite_open_connection(const struct store_settings *settings, bool wr
     }
     *out = &connection->base;
     return 0;
+}
+
+/* A file that was deleted or replaced would take every record, and be gone with this process. */
+static bool sqlite_alive(struct store_connection *base)
+{
+    const struct sqlite_connection *connection = from_base(base);
+    struct stat info;
+    return stat(connection->path, &info) == 0 && info.st_dev == connection->device &&
+           info.st_ino == connection->inode;
 }
 
 static int find_prepared(struct sqlite_connection *connection,
@@ -320,6 +340,7 @@ const struct store_driver *store_sqlite(void)
         .prepare = sqlite_prepare_file,
         .open = sqlite_open_connection,
         .close = sqlite_close_connection,
+        .alive = sqlite_alive,
         .run = sqlite_run,
         .begin = sqlite_begin,
         .commit = sqlite_commit,

@@ -186,13 +186,6 @@ static void test_makes_state_dir(void **state)
     must_refuse(f, "others may write");
 }
 
-static void test_refuses_mariadb(void **state)
-{
-    struct fixture *f = *state;
-    f->config.store.backend = CONFIG_MARIADB;
-    must_refuse(f, "no MariaDB driver");
-}
-
 static void test_newer_schema(void **state)
 {
     struct fixture *f = *state;
@@ -684,7 +677,6 @@ int main(void)
              test_opens_and_opens_again),
         TEST("the state directory is made, and refused when others may write",
              test_makes_state_dir),
-        TEST("MariaDB is refused with a sentence", test_refuses_mariadb),
         TEST("R5.5 a newer schema is refused", test_newer_schema),
         TEST("R5.5 a damaged schema is refused", test_damaged_schema),
         TEST("R5.5 a missing column is refused", test_missing_column),
