@@ -25,8 +25,12 @@ struct mariadb_prepared {
     UT_hash_handle hh;
 };
 
+/* An error packet between rows is left at the connection. */
 static int stmt_said(struct mariadb_connection *connection, MYSQL_STMT *statement)
 {
+    if (mysql_stmt_errno(statement) == 0)
+        return mariadb_failed(connection, mysql_errno(connection->mysql),
+                              mysql_sqlstate(connection->mysql), mysql_error(connection->mysql));
     return mariadb_failed(connection, mysql_stmt_errno(statement), mysql_stmt_sqlstate(statement),
                           mysql_stmt_error(statement));
 }
@@ -214,7 +218,11 @@ static int fetch(struct mariadb_connection *connection, MYSQL_STMT *statement, b
     while (events)
         events = mysql_stmt_fetch_cont(&answer, statement, mariadb_await(connection, events));
     *found = answer == 0 || answer == MYSQL_DATA_TRUNCATED;
-    return *found || answer == MYSQL_NO_DATA ? 0 : stmt_said(connection, statement);
+    if (*found || answer == MYSQL_NO_DATA)
+        return 0;
+    /* The library would wait for the end of rows that will not come. */
+    connection->base.broken = true;
+    return stmt_said(connection, statement);
 }
 
 static int fetch_rows(struct mariadb_connection *connection, MYSQL_STMT *statement,

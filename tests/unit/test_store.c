@@ -1,189 +1,76 @@
 /*
- * The store on real SQLite files: statements, transactions, limits, faults, schema.
+ * The store, the same tests on real SQLite files and in a real MariaDB: statements, transactions,
+ * limits, schema.
  */
-#include "cesid/store.h"
+#include "store_house.h"
 
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#define THREADS 8
+#define ROUNDS  20
 
-#include <cmocka.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <pthread.h>
-#include <sqlite3.h>
-#include <stdatomic.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
+static struct mariadb_server server;
 
-#include "cesid/clock.h"
-#include "cesid/error.h"
-#include "cesid/memory.h"
-
-struct fixture {
-    char directory[64];
-    char *path;
-    struct config config;
-    struct store *store;
-};
-
-/* Works as long as it is let: the query that must be ended from outside. */
-static const struct store_statement endless = {
+/* Work as long as they are let: what must be ended from outside. */
+static const struct store_statement sqlite_endless = {
     "endless", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
                " SELECT COUNT(*) FROM n"};
-static const struct store_statement endless_insert = {
+static const struct store_statement sqlite_endless_insert = {
     "endless_insert", "INSERT INTO roles (name, created_at)"
                       " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
                       " SELECT 'endless' || i, i FROM n"};
-static const struct store_statement insert_role = {
-    "role_insert", "INSERT INTO roles (name, created_at) VALUES (?, ?)"};
-static const struct store_statement find_role = {"role_find",
-                                                 "SELECT name, created_at FROM roles WHERE name ="
-                                                 " ?"};
-static const struct store_statement count_roles = {"role_count", "SELECT COUNT(*) FROM roles"};
-static const struct store_statement add_one = {
-    "role_add_one", "UPDATE roles SET created_at = created_at + 1 WHERE name = ?"};
+static const struct store_statement mariadb_endless = {
+    "endless", "SELECT COUNT(*) FROM seq_1_to_1000000000 a, seq_1_to_1000000000 b"
+               " WHERE a.seq + b.seq = 0"};
+static const struct store_statement mariadb_endless_insert = {
+    "endless_insert", "INSERT INTO roles (name, created_at)"
+                      " SELECT 'endless' || seq, seq FROM seq_1_to_1000000000"};
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *position)
+static const struct store_statement *endless(const struct fixture *f)
 {
-    (void) info;
-    (void) type;
-    (void) position;
-    return remove(path);
+    return f->server ? &mariadb_endless : &sqlite_endless;
 }
 
-static int set_up(void **state)
+static const struct store_statement *endless_insert(const struct fixture *f)
 {
-    struct fixture *f = mem_alloc(sizeof *f);
-    (void) snprintf(f->directory, sizeof f->directory, "/tmp/cesid-store-XXXXXX");
-    assert_non_null(mkdtemp(f->directory));
-    f->path = mem_alloc(128);
-    (void) snprintf(f->path, 128, "%s/cesid.db", f->directory);
-    f->config.server.state_dir = f->directory;
-    f->config.store = (struct config_store){.backend = CONFIG_SQLITE,
-                                            .path = f->path,
-                                            .pool = 2,
-                                            .acquire_timeout = 0.3,
-                                            .query_timeout = 0.5,
-                                            .transaction_timeout = 0.8};
-    *state = f;
+    return f->server ? &mariadb_endless_insert : &sqlite_endless_insert;
+}
+
+static int on_sqlite(void **state)
+{
+    make_fixture(state, NULL);
     return 0;
 }
 
-static int tear_down(void **state)
+static int on_mariadb(void **state)
 {
-    struct fixture *f = *state;
-    store_close(&f->store);
-    (void) nftw(f->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-    free(f->path);
-    free(f);
+    make_fixture(state, &server);
     return 0;
 }
 
-static int open_store(struct fixture *f, struct strbuf *why)
+static int start_mariadb(void **state)
 {
-    return store_open(&f->config, &f->store, why);
+    (void) state;
+    mariadb_create(&server);
+    return 0;
 }
 
-static struct store *must_open(struct fixture *f)
+static int stop_mariadb(void **state)
 {
-    struct strbuf why;
-    strbuf_init(&why, 1024);
-    int status = open_store(f, &why);
-    if (status < 0)
-        print_message("%s\n", why.data);
-    assert_int_equal(status, 0);
-    strbuf_destroy(&why);
-    return f->store;
-}
-
-/* Opening fails, and the sentence names what is given. */
-static void must_refuse(struct fixture *f, const char *part)
-{
-    struct strbuf why;
-    strbuf_init(&why, 1024);
-    assert_true(open_store(f, &why) < 0);
-    assert_null(f->store);
-    if (!strstr(why.data, part))
-        print_message("%s\n", why.data);
-    assert_non_null(strstr(why.data, part));
-    strbuf_destroy(&why);
-}
-
-static bool take_number(void *argument, const struct store_row *row)
-{
-    *(int64_t *) argument = store_row_integer(row, 0);
-    return true;
-}
-
-static int64_t roles(struct store *store)
-{
-    int64_t count = -1;
-    assert_int_equal(store_query(store, &count_roles, NULL, 0, take_number, &count), 0);
-    return count;
-}
-
-static int add_role(struct store *store, const char *name)
-{
-    const struct store_value values[] = {store_text(name), store_integer(0)};
-    return store_execute(store, &insert_role, values, 2, NULL);
-}
-
-/* With a connection of our own, beside the store. */
-static void run_sql(struct fixture *f, const char *sql)
-{
-    sqlite3 *database = NULL;
-    assert_int_equal(sqlite3_open(f->path, &database), SQLITE_OK);
-    char *message = NULL;
-    int code = sqlite3_exec(database, sql, NULL, NULL, &message);
-    if (code != SQLITE_OK)
-        print_message("%s: %s\n", sql, message);
-    sqlite3_free(message);
-    assert_int_equal(code, SQLITE_OK);
-    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    (void) state;
+    mariadb_destroy(&server);
+    return 0;
 }
 
 /* ---- opening ---- */
 
-static void test_opens_and_opens_again(void **state)
+static void test_opens_again(void **state)
 {
     struct fixture *f = *state;
-    struct stat info;
     must_open(f);
     assert_int_equal(store_ping(f->store), 0);
     assert_int_equal(add_role(f->store, "kept"), 0);
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    for (size_t i = 0; i < ARRAY_LENGTH(suffixes); i++) {
-        char name[160];
-        (void) snprintf(name, sizeof name, "%s%s", f->path, suffixes[i]);
-        assert_int_equal(stat(name, &info), 0);
-        assert_int_equal(info.st_mode & 0777, 0600);
-    }
     store_close(&f->store);
     must_open(f);
     assert_int_equal(roles(f->store), 1);
-}
-
-static void test_makes_state_dir(void **state)
-{
-    struct fixture *f = *state;
-    char directory[128], path[160];
-    struct stat info;
-    (void) snprintf(directory, sizeof directory, "%s/state", f->directory);
-    (void) snprintf(path, sizeof path, "%s/cesid.db", directory);
-    f->config.server.state_dir = directory;
-    f->config.store.path = path;
-    must_open(f);
-    assert_int_equal(stat(directory, &info), 0);
-    assert_int_equal(info.st_mode & 0777, 0700);
-    store_close(&f->store);
-    assert_int_equal(chmod(directory, 0777), 0);
-    must_refuse(f, "others may write");
 }
 
 static void test_newer_schema(void **state)
@@ -225,24 +112,6 @@ static void test_cut_short_migration(void **state)
     run_sql(f, "DROP TABLE sessions; DELETE FROM schema_version");
     must_open(f);
     assert_int_equal(roles(f->store), 1);
-}
-
-static void test_no_database(void **state)
-{
-    struct fixture *f = *state;
-    FILE *file = fopen(f->path, "w");
-    for (int i = 0; i < 1000; i++)
-        (void) fputs("this is no database at all\n", file);
-    (void) fclose(file);
-    must_refuse(f, "not a database");
-    assert_int_equal(unlink(f->path), 0);
-    assert_int_equal(mkdir(f->path, 0700), 0);
-    must_refuse(f, "no regular file");
-    assert_int_equal(rmdir(f->path), 0);
-    char missing[160];
-    (void) snprintf(missing, sizeof missing, "%s/not/there.db", f->directory);
-    f->config.store.path = missing;
-    must_refuse(f, "cannot create the database");
 }
 
 /* ---- values ---- */
@@ -314,6 +183,72 @@ static void test_null_and_integers(void **state)
     assert_true(right);
 }
 
+struct texts {
+    size_t next;
+    bool right;
+};
+
+#define LONG_TEXTS 300
+
+static size_t length_of(size_t i)
+{
+    return i * 61 % 4096;
+}
+
+static bool take_long_text(void *argument, const struct store_row *row)
+{
+    struct texts *texts = argument;
+    const char *text = store_row_text(row, 1);
+    size_t length = length_of(texts->next);
+    texts->right = texts->right && store_row_integer(row, 0) == (int64_t) texts->next && text &&
+                   store_row_length(row, 1) == length && strlen(text) == length &&
+                   strspn(text, "x") == length;
+    texts->next++;
+    return true;
+}
+
+static void test_long_texts(void **state)
+{
+    static const struct store_statement insert = {
+        "text_insert", "INSERT INTO operations (id, action, argument, actor, state, created_at,"
+                       " finished_at, total, succeeded, failed, environments, results)"
+                       " VALUES (?, '', '', '', '', ?, 0, 0, 0, 0, '', ?)"};
+    static const struct store_statement list = {
+        "text_list", "SELECT created_at, results FROM operations ORDER BY created_at"};
+    struct fixture *f = *state;
+    struct texts texts = {.right = true};
+    char text[4096], id[16];
+    f->config.store.query_timeout = 60.0;
+    must_open(f);
+    memset(text, 'x', sizeof text);
+    run_sql(f, "DELETE FROM operations");
+    for (size_t i = 0; i < LONG_TEXTS; i++) {
+        (void) snprintf(id, sizeof id, "%zu", i);
+        const struct store_value values[] = {store_text(id), store_integer((int64_t) i),
+                                             store_bytes(text, length_of(i))};
+        assert_int_equal(store_execute(f->store, &insert, values, 3, NULL), 0);
+    }
+    assert_int_equal(store_query(f->store, &list, NULL, 0, take_long_text, &texts), 0);
+    assert_true(texts.right);
+    assert_int_equal(texts.next, LONG_TEXTS);
+}
+
+static void test_comparison(void **state)
+{
+    static const char *const names[] = {"role", "Role", "role ", "r\xc3\xb6le", "rple", "role\t"};
+    struct fixture *f = *state;
+    must_open(f);
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        assert_int_equal(add_role(f->store, names[i]), 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        struct text_row taken = {.rows = 0};
+        const struct store_value name[] = {store_text(names[i])};
+        assert_int_equal(store_query(f->store, &find_role, name, 1, take_text, &taken), 0);
+        assert_int_equal(taken.rows, 1);
+        assert_string_equal(taken.text, names[i]);
+    }
+}
+
 static void test_conflicts(void **state)
 {
     static const struct store_statement orphan = {
@@ -335,16 +270,6 @@ static void test_conflicts(void **state)
     assert_int_equal(changed, 0);
 }
 
-static void test_readers_cannot_write(void **state)
-{
-    struct fixture *f = *state;
-    const struct store_value values[] = {store_text("sneaked in"), store_integer(0)};
-    must_open(f);
-    assert_int_equal(store_query(f->store, &insert_role, values, 2, take_number, NULL),
-                     CESID_E_STORE_UNAVAILABLE);
-    assert_int_equal(roles(f->store), 0);
-}
-
 /* ---- limits ---- */
 
 static void test_query_timeout(void **state)
@@ -354,12 +279,12 @@ static void test_query_timeout(void **state)
     must_open(f);
     for (int i = 0; i < 3; i++) {
         int64_t start = clock_now();
-        assert_int_equal(store_query(f->store, &endless, NULL, 0, take_number, &count),
+        assert_int_equal(store_query(f->store, endless(f), NULL, 0, take_number, &count),
                          CESID_E_STORE_TIMEOUT);
         assert_true(clock_seconds_since(start) >= 0.5 && clock_seconds_since(start) < 5.0);
     }
     int64_t start = clock_now();
-    assert_int_equal(store_execute(f->store, &endless_insert, NULL, 0, NULL),
+    assert_int_equal(store_execute(f->store, endless_insert(f), NULL, 0, NULL),
                      CESID_E_STORE_TIMEOUT);
     assert_true(clock_seconds_since(start) < 5.0);
     assert_int_equal(roles(f->store), 0);
@@ -412,41 +337,27 @@ static void test_pool_exhausted(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, hold_reader, &holder), 0);
     wait_for(&holder.inside, 2);
     store_figures(f->store, &figures);
-    assert_int_equal(figures.pool, 3);
+    assert_int_equal(figures.pool, f->server ? 2 : 3);
     assert_int_equal(figures.in_use, 2);
 
     int64_t start = clock_now(), count = 0;
     assert_int_equal(store_query(f->store, &count_roles, NULL, 0, take_number, &count),
                      CESID_E_POOL_EXHAUSTED);
     assert_true(clock_seconds_since(start) >= 0.29 && clock_seconds_since(start) < 5.0);
-    /* Writing has a connection of its own. */
-    assert_int_equal(add_role(f->store, "written meanwhile"), 0);
+    /* On SQLite writing has a connection of its own. */
+    assert_int_equal(add_role(f->store, "written meanwhile"),
+                     f->server ? CESID_E_POOL_EXHAUSTED : 0);
 
     atomic_store(&holder.go_on, true);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     assert_int_equal(atomic_load(&holder.failures), 0);
-    assert_int_equal(roles(f->store), 1);
+    assert_int_equal(roles(f->store), f->server ? 0 : 1);
     store_figures(f->store, &figures);
     assert_int_equal(figures.in_use, 0);
 }
 
 /* ---- transactions ---- */
-
-static int insert_two(struct store_transaction *transaction, void *argument)
-{
-    const struct store_value first[] = {store_text("first"), store_integer(1)};
-    const struct store_value second[] = {store_text("second"), store_integer(2)};
-    int status = store_transaction_execute(transaction, &insert_role, first, 2, NULL);
-    if (status == 0)
-        status = store_transaction_execute(transaction, &insert_role, second, 2, NULL);
-    int64_t count = 0;
-    if (status == 0)
-        status = store_transaction_query(transaction, &count_roles, NULL, 0, take_number, &count);
-    if (status == 0)
-        assert_int_equal(count, 2);
-    return status < 0 ? status : *(int *) argument;
-}
 
 static void test_rollback(void **state)
 {
@@ -478,27 +389,32 @@ static void test_conflict_in_transaction(void **state)
     assert_int_equal(roles(f->store), 1);
 }
 
+struct ignored {
+    const struct store_statement *slow;
+    int seen[2];
+};
+
 static int ignore_timeout(struct store_transaction *transaction, void *argument)
 {
     const struct store_value values[] = {store_text("lost"), store_integer(1)};
-    int *seen = argument;
+    struct ignored *ignored = argument;
     int status = store_transaction_execute(transaction, &insert_role, values, 2, NULL);
     assert_int_equal(status, 0);
-    seen[0] = store_transaction_execute(transaction, &endless_insert, NULL, 0, NULL);
-    seen[1] = store_transaction_execute(transaction, &insert_role, values, 2, NULL);
+    ignored->seen[0] = store_transaction_execute(transaction, ignored->slow, NULL, 0, NULL);
+    ignored->seen[1] = store_transaction_execute(transaction, &insert_role, values, 2, NULL);
     return 0;
 }
 
 static void test_transaction_timeout(void **state)
 {
     struct fixture *f = *state;
-    int seen[2] = {0, 0};
+    struct ignored ignored = {.slow = endless_insert(f)};
     must_open(f);
     int64_t start = clock_now();
-    assert_int_equal(store_transact(f->store, ignore_timeout, seen), CESID_E_STORE_TIMEOUT);
+    assert_int_equal(store_transact(f->store, ignore_timeout, &ignored), CESID_E_STORE_TIMEOUT);
     assert_true(clock_seconds_since(start) < 5.0);
-    assert_int_equal(seen[0], CESID_E_STORE_TIMEOUT);
-    assert_int_equal(seen[1], CESID_E_STORE_TIMEOUT);
+    assert_int_equal(ignored.seen[0], CESID_E_STORE_TIMEOUT);
+    assert_int_equal(ignored.seen[1], CESID_E_STORE_TIMEOUT);
     assert_int_equal(roles(f->store), 0);
     /* The writing connection is free and clean. */
     int answer = 0;
@@ -527,9 +443,6 @@ static void test_dawdling_transaction(void **state)
 
 /* ---- many at once ---- */
 
-#define THREADS 8
-#define ROUNDS  40
-
 struct worker {
     struct store *store;
     int failures;
@@ -542,6 +455,61 @@ static int read_and_write(struct store_transaction *transaction, void *argument)
     int status = store_transaction_query(transaction, &count_roles, NULL, 0, take_number, &count);
     const struct store_value name[] = {store_text("counter")};
     return status < 0 ? status : store_transaction_execute(transaction, &add_one, name, 1, NULL);
+}
+
+/* Of two roles one must stay: each transaction removes its own if the other is there. */
+struct skew {
+    struct store *store;
+    pthread_barrier_t *barrier;
+    const char *name;
+    bool waited;
+};
+
+static int remove_unless_last(struct store_transaction *transaction, void *argument)
+{
+    static const struct store_statement remove_role = {"role_remove",
+                                                       "DELETE FROM roles WHERE name = ?"};
+    struct skew *skew = argument;
+    const struct store_value name[] = {store_text(skew->name)};
+    int64_t count = 0;
+    int status = store_transaction_query(transaction, &count_roles, NULL, 0, take_number, &count);
+    if (status == 0 && skew->barrier && !skew->waited) {
+        skew->waited = true;
+        (void) pthread_barrier_wait(skew->barrier);
+    }
+    if (status < 0 || count < 2)
+        return status;
+    return store_transaction_execute(transaction, &remove_role, name, 1, NULL);
+}
+
+static void *run_skew(void *argument)
+{
+    struct skew *skew = argument;
+    CHECK(store_transact(skew->store, remove_unless_last, skew) == 0);
+    return NULL;
+}
+
+static void test_write_skew(void **state)
+{
+    struct fixture *f = *state;
+    pthread_barrier_t barrier;
+    pthread_t threads[2];
+    f->config.store.acquire_timeout = f->config.store.query_timeout = 60.0;
+    f->config.store.transaction_timeout = 60.0;
+    must_open(f);
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, 2), 0);
+    assert_int_equal(add_role(f->store, "one"), 0);
+    assert_int_equal(add_role(f->store, "two"), 0);
+    /* On SQLite the second cannot even begin while the first is under way. */
+    struct skew skews[] = {{.store = f->store, .name = "one"}, {.store = f->store, .name = "two"}};
+    for (size_t i = 0; i < 2; i++) {
+        skews[i].barrier = f->server ? &barrier : NULL;
+        assert_int_equal(pthread_create(&threads[i], NULL, run_skew, &skews[i]), 0);
+    }
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(roles(f->store), 1);
+    (void) pthread_barrier_destroy(&barrier);
 }
 
 static void *work(void *argument)
@@ -557,12 +525,6 @@ static void *work(void *argument)
                 store_query(worker->store, &count_roles, NULL, 0, take_number, &count) < 0;
     }
     return NULL;
-}
-
-static bool take_second(void *argument, const struct store_row *row)
-{
-    *(int64_t *) argument = store_row_integer(row, 1);
-    return true;
 }
 
 static void test_many_threads(void **state)
@@ -593,109 +555,41 @@ static void test_many_threads(void **state)
     assert_int_equal(figures.waiting, 0);
 }
 
-/* ---- faults ---- */
-
-static void test_locked_by_another(void **state)
-{
-    struct fixture *f = *state;
-    sqlite3 *other = NULL;
-    must_open(f);
-    assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    int64_t start = clock_now();
-    int answer = 0;
-    assert_int_equal(add_role(f->store, "blocked"), CESID_E_STORE_UNAVAILABLE);
-    assert_int_equal(store_transact(f->store, insert_two, &answer), CESID_E_STORE_UNAVAILABLE);
-    assert_true(clock_seconds_since(start) >= 0.9 && clock_seconds_since(start) < 10.0);
-    assert_int_equal(roles(f->store), 0);
-    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_close(other), SQLITE_OK);
-    assert_int_equal(add_role(f->store, "free again"), 0);
-}
-
-static void test_disk_full(void **state)
-{
-    struct fixture *f = *state;
-    struct rlimit before, tight;
-    must_open(f);
-    /* A file that may not grow is what a full disk looks like from here: SIGXFSZ is blocked, so
-     * that write() answers EFBIG. */
-    assert_int_equal(add_role(f->store, "before"), 0);
-    sigset_t set, old;
-    (void) sigemptyset(&set);
-    (void) sigaddset(&set, SIGXFSZ);
-    assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, &old), 0);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    tight = before;
-    tight.rlim_cur = 4096;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
-    int answer = 0;
-    int single = add_role(f->store, "no room");
-    int several = store_transact(f->store, insert_two, &answer);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    assert_int_equal(single, CESID_E_STORE_UNAVAILABLE);
-    assert_int_equal(several, CESID_E_STORE_UNAVAILABLE);
-    (void) sigtimedwait(&set, NULL, &(struct timespec){0});
-    assert_int_equal(pthread_sigmask(SIG_SETMASK, &old, NULL), 0);
-
-    assert_int_equal(roles(f->store), 1);
-    assert_int_equal(add_role(f->store, "room again"), 0);
-    assert_int_equal(roles(f->store), 2);
-}
-
-static void test_file_replaced(void **state)
-{
-    /* The file is overwritten with rubbish while open: an error, not a crash, and a new connection
-     * a call, so that a restored file is found. */
-    struct fixture *f = *state;
-    int64_t count = 0;
-    must_open(f);
-    store_close(&f->store);
-    must_open(f);
-    char rubbish[4096];
-    memset(rubbish, 'x', sizeof rubbish);
-    int fd = open(f->path, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0);
-    char saved[4096];
-    assert_int_equal(pread(fd, saved, sizeof saved, 0), sizeof saved);
-    assert_int_equal(pwrite(fd, rubbish, sizeof rubbish, 0), sizeof rubbish);
-    assert_int_equal(store_query(f->store, &count_roles, NULL, 0, take_number, &count),
-                     CESID_E_STORE_UNAVAILABLE);
-    assert_int_equal(pwrite(fd, saved, sizeof saved, 0), sizeof saved);
-    assert_int_equal(store_query(f->store, &count_roles, NULL, 0, take_number, &count), 0);
-    close(fd);
-}
+#define ON_SQLITE(title, function)                                                                 \
+    {                                                                                              \
+        .name = title " (SQLite)", .test_func = (function), .setup_func = on_sqlite,               \
+        .teardown_func = tear_down                                                                 \
+    }
+#define ON_MARIADB(title, function)                                                                \
+    {                                                                                              \
+        .name = title " (MariaDB)", .test_func = (function), .setup_func = on_mariadb,             \
+        .teardown_func = tear_down                                                                 \
+    }
+#define TESTS(ON)                                                                                  \
+    ON("the store opens, and opens again", test_opens_again),                                      \
+        ON("R5.5 a newer schema is refused", test_newer_schema),                                   \
+        ON("R5.5 a damaged schema is refused", test_damaged_schema),                               \
+        ON("R5.5 a missing column is refused", test_missing_column),                               \
+        ON("a migration cut short goes on", test_cut_short_migration),                             \
+        ON("R9.2 SQL metacharacters come back unchanged", test_metacharacters),                    \
+        ON("null and integers come back unchanged", test_null_and_integers),                       \
+        ON("long texts and many rows come back unchanged", test_long_texts),                       \
+        ON("texts are compared byte by byte", test_comparison),                                    \
+        ON("a broken key is a conflict", test_conflicts),                                          \
+        ON("R5.3 a query that takes too long is ended", test_query_timeout),                       \
+        ON("R5.2 an exhausted pool is answered in time", test_pool_exhausted),                     \
+        ON("a failed transaction leaves nothing", test_rollback),                                  \
+        ON("a conflict does not void a transaction", test_conflict_in_transaction),                \
+        ON("R5.3 a statement's timeout rolls its transaction back", test_transaction_timeout),     \
+        ON("R5.3 a transaction that dawdles is rolled back", test_dawdling_transaction),           \
+        ON("what a transaction read stays true until its commit", test_write_skew),                \
+        ON("R5.4 many threads share a small pool", test_many_threads)
 
 int main(void)
 {
-#define TEST(title, function)                                                                      \
-    {                                                                                              \
-        .name = (title), .test_func = (function), .setup_func = set_up, .teardown_func = tear_down \
-    }
-    const struct CMUnitTest tests[] = {
-        TEST("the store opens, keeps its files private, and opens again",
-             test_opens_and_opens_again),
-        TEST("the state directory is made, and refused when others may write",
-             test_makes_state_dir),
-        TEST("R5.5 a newer schema is refused", test_newer_schema),
-        TEST("R5.5 a damaged schema is refused", test_damaged_schema),
-        TEST("R5.5 a missing column is refused", test_missing_column),
-        TEST("a migration cut short goes on", test_cut_short_migration),
-        TEST("what is no database is refused", test_no_database),
-        TEST("R9.2 SQL metacharacters come back unchanged", test_metacharacters),
-        TEST("null and integers come back unchanged", test_null_and_integers),
-        TEST("a broken key is a conflict", test_conflicts),
-        TEST("a reading connection cannot write", test_readers_cannot_write),
-        TEST("R5.3 a query that takes too long is ended", test_query_timeout),
-        TEST("R5.2 an exhausted pool is answered in time", test_pool_exhausted),
-        TEST("a failed transaction leaves nothing", test_rollback),
-        TEST("a conflict does not void a transaction", test_conflict_in_transaction),
-        TEST("R5.3 a statement's timeout rolls its transaction back", test_transaction_timeout),
-        TEST("R5.3 a transaction that dawdles is rolled back", test_dawdling_transaction),
-        TEST("R5.4 many threads share a small pool", test_many_threads),
-        TEST("a lock held by another program is an error in time", test_locked_by_another),
-        TEST("a full disk is an error, and passes", test_disk_full),
-        TEST("a damaged file is an error, and passes", test_file_replaced),
-    };
-    return cmocka_run_group_tests_name("store", tests, NULL, NULL);
+    const struct CMUnitTest sqlite[] = {TESTS(ON_SQLITE)};
+    const struct CMUnitTest mariadb[] = {TESTS(ON_MARIADB)};
+    int failed = cmocka_run_group_tests_name("store on SQLite", sqlite, NULL, NULL);
+    return failed +
+           cmocka_run_group_tests_name("store on MariaDB", mariadb, start_mariadb, stop_mariadb);
 }
