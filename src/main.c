@@ -354,7 +354,8 @@ static int next_signal(struct house *house, const sigset_t *signals)
         return sigwaitinfo(signals, NULL);
     pause.tv_nsec = (long) ((watchdog / 2 - (double) pause.tv_sec) * 1e9);
     number = sigtimedwait(signals, NULL, &pause);
-    if (clock_seconds_since(health_judged_at(house->health)) < watchdog)
+    if (clock_seconds_since(health_judged_at(house->health)) < watchdog &&
+        health_of(house->health, HEALTH_THREADS) != HEALTH_FAILED)
         notify_alive(house->notify);
     return number;
 }

@@ -32,6 +32,8 @@ enum health_component {
     HEALTH_OPERATIONS,
     HEALTH_BUS,
     HEALTH_NODES,
+    HEALTH_THREADS,   /* failed: one of them makes no progress */
+    HEALTH_RESOURCES, /* descriptors and memory */
     HEALTH_COMPONENTS
 };
 

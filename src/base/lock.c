@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "cesid/clock.h"
+#include "cesid/pulse.h"
 
 static const char *const rank_names[LOCK_RANKS] = {
     [LOCK_RELOAD] = "reload",
@@ -167,7 +168,9 @@ void lock_acquire(struct lock *lock)
     if (error == EBUSY) {
         int64_t since = clock_now();
 
+        pulse_block(rank_names[lock->rank]);
         error = pthread_mutex_lock(&lock->mutex);
+        pulse_work();
         count_wait(lock->rank, since);
     }
     CHECK(error == 0);
@@ -206,7 +209,9 @@ void rwlock_read(struct rwlock *lock)
     if (error == EBUSY) {
         int64_t since = clock_now();
 
+        pulse_block(rank_names[lock->rank]);
         error = pthread_rwlock_rdlock(&lock->rwlock);
+        pulse_work();
         count_wait(lock->rank, since);
     }
     CHECK(error == 0);
@@ -222,7 +227,9 @@ void rwlock_write(struct rwlock *lock)
     if (error == EBUSY) {
         int64_t since = clock_now();
 
+        pulse_block(rank_names[lock->rank]);
         error = pthread_rwlock_wrlock(&lock->rwlock);
+        pulse_work();
         count_wait(lock->rank, since);
     }
     CHECK(error == 0);
@@ -260,7 +267,9 @@ static void note_waiting(const struct lock *lock)
 void cond_wait(struct cond *cond, struct lock *lock)
 {
     note_waiting(lock);
+    pulse_wait(rank_names[lock->rank], CLOCK_NEVER);
     CHECK(pthread_cond_wait(&cond->cond, &lock->mutex) == 0);
+    pulse_work();
     note_acquired(lock, lock->rank);
 }
 
@@ -283,7 +292,9 @@ bool cond_wait_until(struct cond *cond, struct lock *lock, int64_t deadline)
     until.tv_sec += (time_t) (left / CLOCK_SECOND);
     until.tv_nsec = (long) (left % CLOCK_SECOND);
     note_waiting(lock);
+    pulse_wait(rank_names[lock->rank], deadline);
     error = pthread_cond_timedwait(&cond->cond, &lock->mutex, &until);
+    pulse_work();
     note_acquired(lock, lock->rank);
     CHECK(error == 0 || error == ETIMEDOUT);
     return error == 0;

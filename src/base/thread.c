@@ -13,6 +13,7 @@
 #include "cesid/lock.h"
 #include "cesid/log.h"
 #include "cesid/memory.h"
+#include "cesid/pulse.h"
 
 #define SUBSYSTEMS_MAX 64
 
@@ -63,7 +64,9 @@ static void *enter(void *argument)
 
     free(argument);
     pthread_setname_np(pthread_self(), start.name);
+    pulse_begin(start.subsystem, start.name);
     start.run(start.argument);
+    pulse_end();
     lock_assert_none_held();
     thread_leave(start.subsystem);
     return NULL;

@@ -3,17 +3,15 @@
  */
 #include "cesid/collector.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <uthash.h>
 
 #include "cesid/lock.h"
 #include "cesid/log.h"
 #include "cesid/memory.h"
 #include "cesid/metrics.h"
+#include "cesid/resources.h"
 #include "cesid/response.h"
 #include "cesid/routes.h"
 #include "cesid/serving.h"
@@ -181,33 +179,6 @@ static void put_each_process(struct metrics_page *page, const struct collection 
 
 /* ---- the process that we are ---- */
 
-static double open_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    double count = 0;
-
-    if (directory == NULL)
-        return 0;
-    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
-        count += entry->d_name[0] != '.';
-    (void) closedir(directory);
-    return count - 1; /* its own */
-}
-
-static double resident_bytes(void)
-{
-    char text[128];
-    char *at = text;
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-
-    if (fd >= 0)
-        (void) close(fd);
-    text[length > 0 ? length : 0] = '\0';
-    (void) strtoull(at, &at, 10); /* all of it; what is resident follows */
-    return (double) strtoull(at, NULL, 10) * (double) sysconf(_SC_PAGESIZE);
-}
-
 static void put_threads(struct metrics_page *page)
 {
     struct thread_count counts[64];
@@ -300,10 +271,10 @@ static void collect(struct metrics_page *page, enum metric metric, void *argumen
         put_threads(page);
         break;
     case METRIC_OPEN_FDS:
-        metrics_sample(page, open_descriptors(), NULL);
+        metrics_sample(page, resources_descriptors(), NULL);
         break;
     case METRIC_RESIDENT_BYTES:
-        metrics_sample(page, resident_bytes(), NULL);
+        metrics_sample(page, resources_memory(), NULL);
         break;
     case METRIC_NODES:
         put_nodes(page, all);

@@ -23,6 +23,7 @@
 #include "cesid/clock.h"
 #include "cesid/error.h"
 #include "cesid/memory.h"
+#include "cesid/pulse.h"
 
 #define WAKE         UINT64_MAX
 #define EVENTS_BATCH 256
@@ -150,7 +151,10 @@ static void run(void *argument)
     (void) sigaddset(&pipe, SIGPIPE); /* TLS writes without MSG_NOSIGNAL */
     CHECK(pthread_sigmask(SIG_BLOCK, &pipe, NULL) == 0);
     for (;;) {
-        int count = epoll_wait(loop->epoll, events, EVENTS_BATCH, wait_ms(loop));
+        int patience = wait_ms(loop);
+        pulse_wait("nodes", patience < 0 ? CLOCK_NEVER : clock_after(patience / 1000.0));
+        int count = epoll_wait(loop->epoll, events, EVENTS_BATCH, patience);
+        pulse_work();
         CHECK(count >= 0 || errno == EINTR);
         bool woken = false;
         for (int i = 0; i < count; i++) {

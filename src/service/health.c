@@ -13,11 +13,16 @@
 #include "cesid/lock.h"
 #include "cesid/log.h"
 #include "cesid/memory.h"
+#include "cesid/pulse.h"
+#include "cesid/resources.h"
 #include "cesid/thread.h"
 
 #define JUDGE_SECONDS  1.0
 #define RECENT_SECONDS 60.0 /* for so long a loss is news */
 #define FIGURES_MAX    6
+#define STUCK_MAX      8 /* threads that are named */
+#define STUCK_SECONDS  30.0
+#define SCARCE         0.9 /* of a limit: more is worth a word */
 
 struct figure {
     const char *name;
@@ -35,6 +40,7 @@ struct report {
 struct health {
     /* immutable */
     struct health_sources sources;
+    double stuck_after; /* seconds without progress */
     struct thread thread;
 
     /* owned by the health thread */
@@ -53,8 +59,10 @@ struct health {
 };
 
 static const char *const component_names[HEALTH_COMPONENTS] = {
-    [HEALTH_STORE] = "store",           [HEALTH_REFRESH] = "refresh", [HEALTH_HUB] = "hub",
-    [HEALTH_OPERATIONS] = "operations", [HEALTH_BUS] = "bus",         [HEALTH_NODES] = "nodes",
+    [HEALTH_STORE] = "store",     [HEALTH_REFRESH] = "refresh",
+    [HEALTH_HUB] = "hub",         [HEALTH_OPERATIONS] = "operations",
+    [HEALTH_BUS] = "bus",         [HEALTH_NODES] = "nodes",
+    [HEALTH_THREADS] = "threads", [HEALTH_RESOURCES] = "resources",
 };
 
 const char *health_status_name(enum health_status status)
@@ -174,6 +182,57 @@ static void judge_nodes(struct health *health, struct report *report)
     node_list_free(&list);
 }
 
+static const char *words(const struct pulse_report *stuck, char *text, size_t size)
+{
+    (void) snprintf(text, size, "%s%s%s", stuck->state, stuck->what[0] != '\0' ? " " : "",
+                    stuck->what);
+    return text;
+}
+
+/* Once for each thread and trouble: at the judgement that first finds it. */
+static void tell_stuck(const struct health *health, const struct pulse_report *stuck, size_t count)
+{
+    char text[80];
+
+    for (size_t i = 0; i < count; i++)
+        if (stuck[i].seconds < health->stuck_after + 2 * JUDGE_SECONDS)
+            log_error("health", "a thread makes no progress", log_s("thread", stuck[i].name),
+                      log_s("subsystem", stuck[i].subsystem),
+                      log_s("state", words(&stuck[i], text, sizeof(text))),
+                      log_f("seconds", stuck[i].seconds));
+}
+
+static void judge_threads(struct health *health, struct report *report)
+{
+    struct pulse_report stuck[STUCK_MAX];
+    struct thread_count counts[64];
+    char text[80];
+    double threads = 0;
+    size_t count = pulse_look(clock_now(), health->stuck_after, stuck, STUCK_MAX);
+    size_t subsystems = thread_counts(counts, ARRAY_LENGTH(counts));
+
+    if (count > 0)
+        find(report, HEALTH_FAILED, "the thread %s makes no progress since %.0f s: it %s",
+             stuck[0].name, stuck[0].seconds, words(&stuck[0], text, sizeof(text)));
+    tell_stuck(health, stuck, count < STUCK_MAX ? count : STUCK_MAX);
+    for (size_t i = 0; i < subsystems && i < ARRAY_LENGTH(counts); i++)
+        threads += (double) counts[i].threads;
+    put_figure(report, "total", threads);
+    put_figure(report, "stuck", (double) count);
+}
+
+static void judge_resources(struct report *report)
+{
+    double descriptors = resources_descriptors(), limit = resources_descriptors_limit();
+
+    if (descriptors > limit * SCARCE)
+        find(report, HEALTH_DEGRADED, "%.0f of %.0f file descriptors are in use", descriptors,
+             limit);
+    put_figure(report, "descriptors", descriptors);
+    put_figure(report, "descriptors_limit", limit);
+    put_figure(report, "memory", resources_memory());
+}
+
 static void tell(enum health_component component, const struct report *report)
 {
     const char *name = component_names[component];
@@ -199,6 +258,8 @@ static void judge(struct health *health)
     judge_operations(health, &reports[HEALTH_OPERATIONS]);
     judge_bus(health, &reports[HEALTH_BUS]);
     judge_nodes(health, &reports[HEALTH_NODES]);
+    judge_threads(health, &reports[HEALTH_THREADS]);
+    judge_resources(&reports[HEALTH_RESOURCES]);
     config_unref(&config);
 
     now = clock_wall();
@@ -236,11 +297,21 @@ static void run(void *argument)
 
 /* ---- life ---- */
 
+/* Without a progress of so long a thread is given up; tests have less patience. */
+static double stuck_after(void)
+{
+    const char *text = getenv("CESID_STUCK_AFTER");
+    double seconds = text == NULL ? 0 : strtod(text, NULL);
+
+    return seconds >= 1 && seconds <= 3600 ? seconds : STUCK_SECONDS;
+}
+
 struct health *health_create(const struct health_sources *sources)
 {
     struct health *health = mem_alloc(sizeof(*health));
 
     health->sources = *sources;
+    health->stuck_after = stuck_after();
     lock_init(&health->lock, LOCK_HEALTH);
     cond_init(&health->changed);
     return health;
@@ -307,14 +378,26 @@ static void put_report(struct json *json, const struct report *report)
     json_object_end(json);
 }
 
+/* Who judges may itself be stuck. */
+static void judge_judge(const struct health *health, int64_t judged_at, struct report *report)
+{
+    double ago = clock_seconds_since(judged_at);
+
+    if (ago > health->stuck_after)
+        find(report, HEALTH_FAILED, "the health thread makes no progress since %.0f s", ago);
+}
+
 enum health_status health_json(struct json *json, struct health *health)
 {
     struct report reports[HEALTH_COMPONENTS];
     enum health_status worst = HEALTH_OK;
+    int64_t judged_at;
 
     lock_acquire(&health->lock);
     memcpy(reports, health->reports, sizeof(reports));
+    judged_at = health->judged_at;
     lock_release(&health->lock);
+    judge_judge(health, judged_at, &reports[HEALTH_THREADS]);
     for (size_t i = 0; i < HEALTH_COMPONENTS; i++)
         worst = reports[i].status > worst ? reports[i].status : worst;
     json_object(json);

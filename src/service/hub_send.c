@@ -19,6 +19,7 @@
 #include "cesid/error.h"
 #include "cesid/log.h"
 #include "cesid/metrics.h"
+#include "cesid/pulse.h"
 #include "hub_private.h"
 
 #define EVENTS_MAX 256
@@ -279,7 +280,9 @@ static void run(void *argument)
     bool stopping = false;
 
     while (!stopping) {
+        pulse_wait("clients", CLOCK_NEVER);
         int count = epoll_wait(hub->sender.epoll, events, EVENTS_MAX, -1);
+        pulse_work();
 
         for (int i = 0; i < count; i++) {
             uint64_t wakes;
