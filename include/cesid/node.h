@@ -103,6 +103,8 @@ bool node_breaker_allow(struct node *node);
  * node, cancellation says nothing, everything else (supervisord's faults too) is a sign of life. */
 void node_breaker_report(struct node *node, int error, const struct breaker_settings *settings);
 enum breaker_state node_breaker_state(struct node *node);
+/* An open breaker lets a probe through after open_max at the latest. */
+void node_breaker_limit(struct node *node, double open_max);
 double node_breaker_retry_after(struct node *node); /* seconds; 0 unless open */
 double node_latency(const struct node *node);       /* seconds, of the last good poll; 0: none */
 

@@ -236,6 +236,16 @@ enum breaker_state node_breaker_state(struct node *node)
     return state;
 }
 
+void node_breaker_limit(struct node *node, double open_max)
+{
+    int64_t latest = clock_after(open_max);
+
+    lock_acquire(&node->lock);
+    if (node->breaker.state == BREAKER_OPEN && node->breaker.retry_at > latest)
+        node->breaker.retry_at = latest;
+    lock_release(&node->lock);
+}
+
 double node_breaker_retry_after(struct node *node)
 {
     double seconds = 0;

@@ -155,6 +155,7 @@ struct rpc_transfer {
     struct rpc_call *call;
     bool elsewhere; /* the URL is not the RPC interface's */
     int socket;     /* of the last connection used, -1 before */
+    bool connected; /* this call has a connection, and libcurl tells when it closes that */
     int socket_error;
     int status;                      /* of the final response */
     size_t headers_length, received; /* bytes */

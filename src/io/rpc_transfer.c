@@ -76,7 +76,24 @@ static curl_socket_t open_socket(void *argument, curlsocktype purpose,
         loop->sockets_count = count;
     }
     loop->sockets[made] = transfer->id;
+    transfer->connected = false;
     return made;
+}
+
+static int on_connected(void *argument, char *peer, char *local, int peer_port, int local_port)
+{
+    struct rpc_transfer *transfer = argument;
+    (void) peer, (void) local, (void) peer_port, (void) local_port;
+    transfer->connected = true;
+    return CURL_PREREQFUNC_OK;
+}
+
+/* libcurl closes a connection that was never made without a word to close_socket. Its number may
+ * be anybody's by now. */
+static void forget_unconnected(struct rpc_transfer *transfer)
+{
+    if (!transfer->connected && owns_socket(transfer))
+        transfer->endpoint->loop->sockets[transfer->socket] = 0;
 }
 
 /* The connection may outlive the transfer that opened it, so this one knows the loop only. */
@@ -220,6 +237,8 @@ static struct rpc_transfer *transfer_create(struct rpc_endpoint *endpoint)
     SET(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE);
     SET(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL);
 
+    SET(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    SET(easy, CURLOPT_PREREQDATA, (void *) transfer);
     SET(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     SET(easy, CURLOPT_OPENSOCKETDATA, (void *) transfer);
     SET(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
@@ -256,6 +275,7 @@ void rpc_transfer_prepare(struct rpc_transfer *transfer, struct rpc_call *call)
     CURL *easy = transfer->easy;
     transfer->call = call;
     transfer->socket_error = 0;
+    transfer->connected = false;
     transfer->status = 0;
     transfer->headers_length = 0;
     transfer->received = 0;
@@ -315,6 +335,7 @@ void rpc_transfer_give_back(struct rpc_transfer *transfer)
 {
     struct rpc_endpoint *endpoint = transfer->endpoint;
     transfer->call = NULL;
+    forget_unconnected(transfer);
     if (endpoint->idle_count >= RPC_IDLE_TRANSFERS) {
         hang_up(transfer);
         rpc_transfer_free(transfer);

@@ -391,6 +391,7 @@ void refresh_reconfigure(struct refresh *refresh)
 
         if (entry->due.position == DUE_NOWHERE)
             continue;
+        node_breaker_limit(entry->node, config->breaker.open_max);
         retry_after = node_breaker_retry_after(entry->node);
         latest = clock_after(retry_after > interval ? retry_after : interval * (1.0 + JITTER));
         if (entry->due.at <= latest)
