@@ -115,6 +115,59 @@ test('what needs a restart is named and does not change', async () => {
     assert.deepEqual((await reload()).restart_needed, []);
 });
 
+test('a node of the store gives way to one of the file, and comes back when that one goes', async () => {
+    const url = 'http://127.0.0.1:1/RPC2';
+    const source = async (name) => {
+        const node = await cesid.node(name);
+        return [node.source, node.environment];
+    };
+    for (const name of ['both', 'own'])
+        expectOk(await cesid.post('/nodes', { name, environment: 'stored', url }), 201);
+    put(text({}, [...cesid.nodes, { name: 'both', environment: 'filed', url }]));
+    const taken = await reload();
+    assert.deepEqual([taken.added, taken.removed, taken.changed], [[], [], ['both']]);
+    assert.deepEqual(await source('both'), ['config', 'filed']);
+    assert.deepEqual(await source('own'), ['store', 'stored']);
+    expectProblem(await cesid.api('DELETE', '/nodes/both'), 409, 'read_only_node');
+    assert.match(cesid.log, /a node of the store has the name of one in the file.*node=both/);
+
+    put(text());
+    const back = await reload();
+    assert.deepEqual([back.added, back.removed, back.changed], [[], [], ['both']]);
+    assert.deepEqual(await source('both'), ['store', 'stored']);
+    assert.deepEqual(await source('own'), ['store', 'stored']);
+    for (const name of ['both', 'own'])
+        expectOk(await cesid.api('DELETE', `/nodes/${name}`), 204);
+});
+
+test('nodes may be changed over the API while the file is read again and again', async () => {
+    const url = 'http://127.0.0.1:1/RPC2';
+    const file = [...cesid.nodes, { name: 'contended', environment: 'filed', url }];
+    let running = true;
+    const reloading = (async () => {
+        for (let i = 0; running; i++) {
+            put(text({}, i % 2 ? file : cesid.nodes));
+            await reload();
+        }
+    })();
+    for (let i = 0; i < 20; i++) {
+        const made = await cesid.post('/nodes', { name: 'contended', environment: 'stored', url });
+        assert.ok([201, 409].includes(made.status), made.text);
+        const changed = await cesid.api('PATCH', '/nodes/contended',
+            { body: { labels: { round: String(i) } } });
+        assert.ok([200, 404, 409].includes(changed.status), changed.text);
+        const gone = await cesid.api('DELETE', '/nodes/contended');
+        assert.ok([204, 404, 409].includes(gone.status), gone.text);
+    }
+    running = false;
+    await reloading;
+    put(text());
+    await reload();
+    const left = await cesid.api('DELETE', '/nodes/contended');
+    assert.ok([204, 404].includes(left.status), left.text);
+    assert.deepEqual(await names(), cesid.nodes.map((node) => node.name));
+});
+
 test('reloading needs system:admin', async () => {
     expectProblem(await cesid.api('POST', '/system/reload', { token: null }), 401, 'unauthenticated');
 });
