@@ -3,7 +3,8 @@
  * lines never mix. The general level is an atomic: most calls below it cost no lock. A log that
  * cannot be written must not stop the server: the line is lost. So it is when nobody reads the pipe
  * that standard error may be: the first line waits a moment for room, the others do not until one
- * gets through.
+ * gets through. What was lost is said when there is room again, and a line that a full disk cut in
+ * half is ended there.
  */
 #include "cesid/log.h"
 
@@ -47,6 +48,8 @@ static struct lock log_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER, .rank = LOCK_
 /* guarded by log_lock */
 static int output = STDERR_FILENO;
 static bool stalled; /* the last line found no room in the output */
+static bool torn;    /* the last line was written in part */
+static int64_t lost; /* lines since one last got through */
 static char *file_name;
 static struct own_level own_levels[SUBSYSTEMS_MAX];
 /* atomic */
@@ -250,18 +253,56 @@ static void build_json(struct strbuf *line, enum log_level level, const char *su
     strbuf_putc(line, '}');
 }
 
-static void write_locked(const char *data, size_t length)
+static void build(struct strbuf *line, enum log_level level, const char *subsystem,
+                  const char *message, const struct log_field *fields, size_t count)
 {
-    struct pollfd room = {.fd = output, .events = POLLOUT};
+    if (__atomic_load_n(&format, __ATOMIC_RELAXED) == LOG_FORMAT_JSON)
+        build_json(line, level, subsystem, message, fields, count);
+    else
+        build_text(line, level, subsystem, message, fields, count);
+    strbuf_putc(line, '\n');
+}
+
+/* Whether all of it was written. */
+static bool put_locked(const char *data, size_t length)
+{
     ssize_t written;
 
-    lock_assert_held(&log_lock);
-    stalled = poll(&room, 1, stalled ? 0 : STALL_MS) == 0;
-    if (stalled)
-        return;
     do
         written = write(output, data, length);
     while (written < 0 && errno == EINTR);
+    if (written > 0)
+        torn = (size_t) written < length;
+    return written == (ssize_t) length;
+}
+
+static bool put_loss_locked(void)
+{
+    const struct log_field fields[] = {log_i("lines", lost)};
+    struct strbuf line;
+    bool written;
+
+    strbuf_init(&line, LINE_MAX_BYTES);
+    if (torn)
+        strbuf_putc(&line, '\n');
+    build(&line, LOG_LEVEL_WARNING, "base", "lines of the log could not be written and are lost",
+          fields, ARRAY_LENGTH(fields));
+    written = put_locked(line.data, line.length);
+    strbuf_destroy(&line);
+    return written;
+}
+
+static void write_locked(const char *data, size_t length)
+{
+    struct pollfd room = {.fd = output, .events = POLLOUT};
+
+    lock_assert_held(&log_lock);
+    stalled = poll(&room, 1, stalled ? 0 : STALL_MS) == 0;
+    if (stalled || (lost > 0 && !put_loss_locked())) {
+        lost++;
+        return;
+    }
+    lost = put_locked(data, length) ? 0 : 1;
 }
 
 void log_write(enum log_level level, const char *subsystem, const char *message, ...)
@@ -284,11 +325,7 @@ void log_write(enum log_level level, const char *subsystem, const char *message,
     va_end(arguments);
 
     strbuf_init(&line, LINE_MAX_BYTES - LINE_END_BYTES);
-    if (__atomic_load_n(&format, __ATOMIC_RELAXED) == LOG_FORMAT_JSON)
-        build_json(&line, level, subsystem, message, fields, count);
-    else
-        build_text(&line, level, subsystem, message, fields, count);
-    strbuf_putc(&line, '\n');
+    build(&line, level, subsystem, message, fields, count);
     lock_acquire(&log_lock);
     write_locked(line.data, line.length);
     lock_release(&log_lock);
@@ -309,7 +346,7 @@ static int replace_output_locked(int descriptor)
 
     lock_assert_held(&log_lock);
     output = descriptor;
-    stalled = false;
+    stalled = torn = false;
     return old;
 }
 

@@ -255,3 +255,60 @@ test('root becomes server.user for good, and that user has what it needs', { ski
         const log = readFileSync(join(outside, 'log', 'cesid.log'), 'utf8');
         assert.match(log, /state directory.*Permission denied/);
     });
+
+test('after kill -9 the next one takes over pid file, port and store', async () => {
+    const cesid = await prepare();
+    const pidfile = join(cesid.directory, 'cesid.pid');
+    for (let round = 0; round < 3; round++) {
+        cesid.child = new Child(binary, ['-p', pidfile, '-c', cesid.file]);
+        await ready(cesid);
+        assert.equal(Number(readFileSync(pidfile, 'utf8')), cesid.child.pid);
+        await cesid.login();
+        expectOk(await cesid.post('/nodes', { name: `node-${round}`, environment: 'test',
+            url: 'http://127.0.0.1:1/RPC2' }), 201);
+        cesid.signal('SIGKILL');
+        await cesid.child.exited;
+        assert.ok(existsSync(pidfile));
+    }
+    // A pid file that names somebody else who lives is no hindrance: the lock counts.
+    writeFileSync(pidfile, '1\n');
+    cesid.child = new Child(binary, ['-p', pidfile, '-c', cesid.file]);
+    await ready(cesid);
+    await cesid.login();
+    assert.equal((await cesid.get('/nodes')).total, 3);
+    await cesid.stop();
+    assert.ok(!existsSync(pidfile));
+});
+
+test('a SIGTERM at any moment of the start ends it, and leaves nothing in the way', async () => {
+    const cesid = await prepare();
+    const pidfile = join(cesid.directory, 'cesid.pid');
+    for (const delay of [0, 2, 5, 10, 20, 40, 80]) {
+        const child = new Child(binary, ['-p', pidfile, '-c', cesid.file]);
+        await sleep(delay / 1000);
+        signal(child.pid, 'SIGTERM');
+        const { code, signal: name } = await child.exited;
+        // Before it has done anything it may simply die.
+        assert.ok(code === 0 || name === 'SIGTERM', `${delay} ms: ${code} ${name} ${child.stderr}`);
+        assert.doesNotMatch(child.stderr, /Sanitizer|runtime error/);
+        if (code === 0)
+            assert.ok(!existsSync(pidfile));
+    }
+    await cesid.start();
+    await cesid.login();
+    await cesid.stop();
+});
+
+test('a disk that is full for the log stops nothing, and what was lost is said later', async () => {
+    const cesid = await new Cesid({ config: { log: { file: '/dev/full' } } }).start();
+    await cesid.login();
+    for (let i = 0; i < 5; i++)
+        await cesid.get('/nodes');
+    const file = join(cesid.directory, 'cesid.log');
+    cesid.config.log.file = file;
+    cesid.configure();
+    assert.deepEqual(expectOk(await cesid.post('/system/reload')).settings, ['log.file']);
+    await until('the log', () => /lines of the log could not be written and are lost lines=\d+/
+        .test(readFileSync(file, 'utf8')));
+    await cesid.stop();
+});

@@ -30,6 +30,8 @@ static void unlink_from(struct connection *next, struct connection **back, size_
 
 void connection_timed(struct connection *connection, bool timed)
 {
+    if (connection->dead)
+        timed = false;
     if ((connection->back_timed != NULL) == timed)
         return;
     if (!timed) {
@@ -305,10 +307,11 @@ void connection_tick(void)
 {
     struct connection *next;
 
-    /* A wake may close or retire its own connection only. */
+    /* A wake may retire its own connection, and close any: those still lead on until they are
+     * buried. */
     for (struct connection *each = timed_list; each != NULL; each = next) {
         next = each->next_timed;
-        if (fake.monotonic < each->wake_at)
+        if (each->dead || fake.monotonic < each->wake_at)
             continue;
         answer_wake(each);
         take_requests(each);

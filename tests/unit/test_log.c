@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "cesid/clock.h"
@@ -19,6 +21,7 @@
 #include "cesid/thread.h"
 
 #define TIME "2026-01-02T03:04:05.678Z"
+#define LOST TIME " warning base lines of the log could not be written and are lost lines="
 
 static char folder[] = "/tmp/cesid-test-log-XXXXXX";
 static char path[64], rotated[64];
@@ -530,7 +533,42 @@ static void a_full_disk_hurts_nobody(void **state)
     assert_int_equal(log_count(LOG_LEVEL_ERROR), before + 1);
     assert_int_equal(log_open(path, LOG_FORMAT_TEXT), 0);
     log_error("x", "not lost");
-    assert_logged(TIME " error x not lost\n");
+    assert_logged(LOST "1\n" TIME " error x not lost\n");
+}
+
+/* What happens on a disk with room for 100 bytes more, and then for all. */
+static void log_into_a_small_file(void)
+{
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0)
+        _exit(1);
+    limit.rlim_cur = 100;
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+        _exit(2);
+    log_error("x", "whole");
+    log_error("x", "cut in half, because the file may not become any longer than it is allowed to");
+    log_error("x", "lost");
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+        _exit(3);
+    log_error("x", "there is room again");
+}
+
+static void a_disk_that_was_full_leaves_whole_lines(void **state)
+{
+    (void) state;
+    char output[64];
+    const char *text;
+    int status;
+
+    run_in_child(log_into_a_small_file, output, sizeof(output), &status);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    text = read_file(path);
+    assert_memory_equal(text, TIME " error x whole\n", strlen(TIME " error x whole\n"));
+    assert_string_equal(text + 100, "\n" LOST "2\n" TIME " error x there is room again\n");
 }
 
 static void log_into_a_full_pipe(void)
@@ -558,7 +596,7 @@ static void log_into_a_full_pipe(void)
     log_error("x", "somebody listens");
     got = read(ends[0], drained, sizeof(drained) - 1);
     drained[got > 0 ? got : 0] = '\0';
-    if (strcmp(drained, TIME " error x somebody listens\n") != 0)
+    if (strcmp(drained, LOST "1000\n" TIME " error x somebody listens\n") != 0)
         _exit(4);
 }
 
@@ -651,6 +689,8 @@ int main(void)
         TEXT("log: appends and is private", appends_and_is_private),
         TEXT("log: a failed open keeps the old output", a_failed_open_keeps_the_old_output),
         TEXT("log: a full disk hurts nobody", a_full_disk_hurts_nobody),
+        TEXT("log: a disk that was full leaves whole lines",
+             a_disk_that_was_full_leaves_whole_lines),
         TEXT("log: a pipe that nobody reads stalls nobody", a_pipe_that_nobody_reads_stalls_nobody),
         TEXT("log: may be called under any lock", may_be_called_under_any_lock),
         TEXT("log: a repeating failure is told ever less often",
