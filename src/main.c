@@ -34,6 +34,7 @@ struct house {
     struct store *store;
     struct auth *auth;
     struct bus *bus;
+    struct journal *journal;
     struct rpc_engine *engine;
     struct registry *registry;
     struct vault *vault;
@@ -115,6 +116,38 @@ static int create_admin(const struct config *config, const char *name)
     return error;
 }
 
+/* 0 when every record holds. */
+static int verify_activity(const struct config *config)
+{
+    struct activity_verdict verdict = {0};
+    struct store *store = NULL;
+    struct strbuf why;
+    uint64_t spilled = 0;
+    int error;
+
+    strbuf_init(&why, WHY_MAX);
+    error = store_open(config, &store, &why);
+    if (error == CESID_OK)
+        error = journal_verify(config, store, &verdict, &spilled, &why);
+    if (error != CESID_OK)
+        fprintf(stderr, "cesid: cannot verify the record of activity: %s\n", why.data);
+    else if (verdict.broken)
+        printf("the chain is broken: %s; %llu records hold before it\n", verdict.why,
+               (unsigned long long) verdict.held);
+    else
+        printf("the chain is whole: %llu records hold\n", (unsigned long long) verdict.held);
+    if (error == CESID_OK && verdict.pending > 0)
+        printf("%llu of them have no outcome yet\n", (unsigned long long) verdict.pending);
+    if (error == CESID_OK && spilled > 0)
+        printf("%llu records wait in the spill file\n", (unsigned long long) spilled);
+    if (error == CESID_OK && verdict.foreign > 0)
+        printf("%llu records are of other state directories: verify them there\n",
+               (unsigned long long) verdict.foreign);
+    store_close(&store);
+    strbuf_destroy(&why);
+    return error == CESID_OK && verdict.broken ? CESID_E_CONFLICT : error;
+}
+
 /* All threads inherit this mask; main alone takes signals, by sigwaitinfo. */
 static void block_signals(sigset_t *set)
 {
@@ -191,6 +224,8 @@ static int open_store(struct house *house, const struct config *config)
         error = auth_create(house->config, house->store, &house->auth, &why);
     if (error == CESID_OK)
         error = vault_open(config->server.state_dir, &house->vault, &why);
+    if (error == CESID_OK)
+        error = journal_create(house->config, house->store, house->bus, &house->journal, &why);
     if (error != CESID_OK)
         log_error("main", "cannot open the store", log_s("reason", why.data));
     strbuf_destroy(&why);
@@ -234,10 +269,10 @@ static int start(struct house *house, const struct options *options, const struc
         (error = open_log(options, config)) != CESID_OK)
         return error;
     files_report(config);
+    house->bus = bus_create(BUS_CAPACITY);
     if ((error = open_store(house, config)) != CESID_OK)
         return error;
 
-    house->bus = bus_create(BUS_CAPACITY);
     house->engine = rpc_engine_create(config->refresh.threads);
     house->registry = registry_create(house->bus, house->engine);
     house->inventory = inventory_create(house->store, house->vault, house->registry);
@@ -253,11 +288,15 @@ static int start(struct house *house, const struct options *options, const struc
                                                            .registry = house->registry,
                                                            .refresh = house->refresh,
                                                            .operations = house->operations,
-                                                           .hub = house->hub});
+                                                           .hub = house->hub,
+                                                           .journal = house->journal});
     house->reload = make_reload(house, options);
+    operations_tell(house->operations, journal_operation, house->journal);
     bus_add_sink(house->bus, hub_sink, house->hub);
+    bus_add_sink(house->bus, journal_sink, house->journal);
 
     if ((error = bus_start(house->bus)) != CESID_OK ||
+        (error = journal_start(house->journal)) != CESID_OK ||
         (error = rpc_engine_start(house->engine)) != CESID_OK ||
         (error = hub_start(house->hub)) != CESID_OK ||
         (error = logstreams_start(house->logstreams)) != CESID_OK ||
@@ -278,11 +317,13 @@ static int start(struct house *house, const struct options *options, const struc
                                                         .hub = house->hub,
                                                         .logstreams = house->logstreams,
                                                         .health = house->health,
+                                                        .journal = house->journal,
                                                         .reload = house->reload,
                                                         .assets = assets,
                                                         .assets_count = assets_count,
                                                         .version = CESID_VERSION,
                                                         .revision = CESID_REVISION});
+    journal_system(house->journal, "system.start", CESID_OK);
     log_info("main", "cesid is ready", log_s("version", CESID_VERSION),
              log_s("listen", config->server.listen), log_i("port", server_port(house->server)),
              log_i("nodes", (int64_t) config->nodes_count));
@@ -317,6 +358,10 @@ static void stop(struct house *house)
         rpc_engine_stop(house->engine);
     if (house->bus != NULL)
         bus_stop(house->bus);
+    if (house->journal != NULL) {
+        journal_system(house->journal, "system.stop", CESID_OK);
+        journal_stop(house->journal);
+    }
 
     server_destroy(&house->server);
     reload_destroy(&house->reload);
@@ -328,6 +373,7 @@ static void stop(struct house *house)
     inventory_destroy(&house->inventory);
     registry_destroy(&house->registry);
     rpc_engine_destroy(&house->engine);
+    journal_destroy(&house->journal);
     bus_destroy(&house->bus);
     auth_destroy(&house->auth);
     vault_close(&house->vault);
@@ -339,6 +385,7 @@ static void reload(struct house *house)
 {
     struct reload_report *report = reload_run(house->reload);
 
+    journal_system(house->journal, "system.reload", report->error);
     reload_report_unref(&report);
 }
 
@@ -437,6 +484,8 @@ int main(int argc, char **argv)
         printf("%s: the configuration is good\n", options.config_file);
     else if (error == CESID_OK && options.create_admin != NULL)
         error = create_admin(config, options.create_admin);
+    else if (error == CESID_OK && options.verify_activity)
+        error = verify_activity(config);
     else if (error == CESID_OK)
         error = serve(&options, config);
     config_unref(&config);

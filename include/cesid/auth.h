@@ -48,6 +48,8 @@ struct session *auth_session_current(struct auth *auth, const struct session *se
 int auth_login(struct auth *auth, const char *username, const char *password, const char *address,
                struct strbuf *token, struct session **session,
                double *retry_after) CESID_WARN_UNUSED;
+/* Whether somebody has that name; false, too, when the store cannot tell. */
+bool auth_knows(struct auth *auth, const char *username);
 /* When the store cannot take it the session has ended all the same, for as long as this program
  * runs, and the error says that a restart could bring it back. */
 int auth_logout(struct auth *auth, const struct session *session) CESID_WARN_UNUSED;

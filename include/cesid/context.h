@@ -12,6 +12,7 @@
 #include "cesid/health.h"
 #include "cesid/hub.h"
 #include "cesid/inventory.h"
+#include "cesid/journal.h"
 #include "cesid/logstream.h"
 #include "cesid/operation.h"
 #include "cesid/refresh.h"
@@ -36,6 +37,7 @@ struct server_context {
     struct hub *hub;
     struct logstreams *logstreams;
     struct health *health;
+    struct journal *journal; /* NULL: nothing is recorded */
     struct reload *reload;
     const struct asset *assets; /* the dashboard */
     size_t assets_count;

@@ -16,6 +16,7 @@
 #include "cesid/bus.h"
 #include "cesid/config.h"
 #include "cesid/hub.h"
+#include "cesid/journal.h"
 #include "cesid/json.h"
 #include "cesid/operation.h"
 #include "cesid/refresh.h"
@@ -31,6 +32,7 @@ enum health_component {
     HEALTH_HUB,
     HEALTH_OPERATIONS,
     HEALTH_BUS,
+    HEALTH_JOURNAL,
     HEALTH_NODES,
     HEALTH_THREADS,   /* failed: one of them makes no progress */
     HEALTH_RESOURCES, /* descriptors and memory */
@@ -48,6 +50,7 @@ struct health_sources {
     struct refresh *refresh;
     struct operations *operations;
     struct hub *hub;
+    struct journal *journal; /* NULL: nothing is recorded */
 };
 
 struct health *health_create(const struct health_sources *sources);

@@ -37,6 +37,7 @@ enum lock_rank {
     LOCK_ENGINE,     /* one loop's inbox */
     LOCK_CALL,       /* one waited-for call to a node */
     LOCK_PERMITS,    /* counting semaphores */
+    LOCK_JOURNAL,    /* records of activity that wait to be written */
     LOCK_STORE,      /* store pool */
     LOCK_SOCKETS,    /* table of accepted sockets */
     LOCK_BUS,        /* the event bus and other plain queues */

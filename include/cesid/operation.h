@@ -67,11 +67,26 @@ struct operation_outcome {
     double retry_after; /* of NODE_CIRCUIT_OPEN */
 };
 
+/* One target's end, for the record of activity. Borrowed. */
+struct operation_told {
+    const char *operation, *actor, *request_id;
+    enum operation_action action;
+    const char *node, *environment, *process;
+    int error;
+    const char *detail;
+    double duration;
+};
+
 /* store NULL: nothing is recorded. */
 struct operations *operations_create(struct config_box *config, struct registry *registry,
                                      struct refresh *refresh, struct bus *bus, struct store *store);
 /* Also reads the records of earlier runs. */
 int operations_start(struct operations *operations) CESID_WARN_UNUSED;
+/* Who is told of each target's end when the operation has ended, but for an operation of one target
+ * whose end its caller waited for. Before operations_start; called without locks. */
+void operations_tell(struct operations *operations,
+                     void (*tell)(void *argument, const struct operation_told *told),
+                     void *argument);
 /* No new ones; waits for those under way until deadline, then cancels the rest, which end as
  * `interrupted` and are named in the log. The store may be closed afterwards. */
 void operations_stop(struct operations *operations, int64_t deadline);
@@ -85,6 +100,8 @@ int operations_submit(struct operations *operations, const struct operation_requ
 /* Until it is done or the deadline; true when done. cancelled as in supervisor_wait. */
 bool operation_wait(struct operation *operation, int64_t deadline,
                     bool (*cancelled)(void *argument), void *argument);
+/* The caller waits no longer: the end is to be told, although there is one target only. */
+void operation_tell_later(struct operation *operation);
 void operation_cancel(struct operation *operation);
 /* Not of an operation of an earlier run. */
 void operation_outcome(struct operation *operation, size_t target,

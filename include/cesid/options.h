@@ -21,6 +21,7 @@ struct options {
     bool log_level_set;
     bool test;
     bool daemon;
+    bool verify_activity;
     bool version;
     bool help;
 };

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cesid/activity_chain.h"
 #include "cesid/auth.h"
 #include "cesid/config.h"
 #include "cesid/context.h"
@@ -42,6 +43,7 @@ struct request {
     struct node *node;       /* of ROUTE_NODE */
     struct node_view *view;  /* of ROUTE_NODE */
     struct problem problem;
+    char operation[40]; /* id of the one that this request began, for its record; "": none */
 
     /* for the dispatcher and the response */
     struct serving *serving;
@@ -56,6 +58,8 @@ struct request {
     bool body_unread; /* there may be a body that nobody read: the connection must close */
     bool keep_alive;
     bool streams_permit;
+    struct activity *record; /* of an action, once it is written down; else NULL */
+    struct activity_link link;
 };
 
 /* Fields by their name in the route's table; asking for one that is not there aborts. */

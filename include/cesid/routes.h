@@ -7,6 +7,7 @@
 #include "cesid/route.h"
 
 extern const struct route_table routes_actions;
+extern const struct route_table routes_activity;
 extern const struct route_table routes_assets;
 extern const struct route_table routes_auth;
 extern const struct route_table routes_control;

@@ -19,6 +19,15 @@ enum server_state {
     SERVER_DRAINING  /* streams end */
 };
 
+/* Refusals that are recorded are bounded, for each address (by a hash) and for all: a flood of them
+ * must not fill the store. Each is the clock_now() at which its allowance would be used up. */
+#define REFUSAL_ADDRESSES 256
+struct refusals {
+    atomic_int_fast64_t all;
+    atomic_int_fast64_t addresses[REFUSAL_ADDRESSES];
+    atomic_uint_fast64_t left_out; /* since the last that was recorded */
+};
+
 struct serving {
     /* immutable after server_create */
     struct config_box *box;
@@ -41,6 +50,7 @@ struct serving {
     atomic_uint_fast64_t served;
     atomic_int_fast64_t store_asked; /* clock_now() of the last readiness probe… */
     atomic_int store_answer;         /* …and what it gave */
+    struct refusals refusals;
 };
 
 /* What a worker knows of its connection, as CivetWeb's connection data. */

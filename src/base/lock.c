@@ -32,6 +32,7 @@ static const char *const rank_names[LOCK_RANKS] = {
     [LOCK_ENGINE] = "engine",
     [LOCK_CALL] = "call",
     [LOCK_PERMITS] = "permits",
+    [LOCK_JOURNAL] = "journal",
     [LOCK_STORE] = "store",
     [LOCK_SOCKETS] = "sockets",
     [LOCK_BUS] = "bus",

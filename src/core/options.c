@@ -17,6 +17,7 @@ static const struct option_flag flags[] = {
     {'p', "pidfile", "FILE", "write and lock a pid file"},
     {'l', "log-level", "LEVEL", "debug, info, warning or error; wins over the configuration"},
     {0, "create-admin", "NAME", "create or reset an administrator, password from standard input"},
+    {0, "verify-activity", NULL, "check the activity record's chain, print the first break"},
     {'V', "version", NULL, "print the version"},
     {'h', "help", NULL, "print this"},
 };
@@ -33,7 +34,7 @@ const struct option_flag *options_table(size_t *count)
 void options_usage(FILE *out)
 {
     fprintf(out, "usage: cesid [-c FILE] [-t] [-d] [-p PIDFILE] [-l LEVEL] [--create-admin NAME] "
-                 "[-V] [-h]\n");
+                 "[--verify-activity] [-V] [-h]\n");
     for (size_t i = 0; i < ARRAY_LENGTH(flags); i++) {
         char letter[] = "    ", name[48];
         if (flags[i].short_name)
@@ -126,13 +127,20 @@ int options_parse(int argc, char **argv, struct options *options)
         case '?':
             return wrong("unknown or ambiguous flag: ", argv[optind - 1]);
         default:
+            if (strcmp(flags[found - LONG_ONLY].long_name, "verify-activity") == 0) {
+                options->verify_activity = true;
+                break;
+            }
             CHECK(strcmp(flags[found - LONG_ONLY].long_name, "create-admin") == 0);
             options->create_admin = optarg;
         }
     }
     if (optind < argc)
         return wrong("unexpected argument: ", argv[optind]);
-    if (options->test + options->daemon + (options->create_admin != NULL) > 1)
-        return wrong("--test, --daemon and --create-admin exclude each other", "");
+    if (options->test + options->daemon + (options->create_admin != NULL) +
+            options->verify_activity >
+        1)
+        return wrong("--test, --daemon, --create-admin and --verify-activity exclude each other",
+                     "");
     return 0;
 }

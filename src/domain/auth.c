@@ -380,6 +380,17 @@ int auth_login(struct auth *auth, const char *username, const char *password, co
     return status;
 }
 
+bool auth_knows(struct auth *auth, const char *username)
+{
+    struct user user = {0};
+    char hash[PASSWORD_HASH_SIZE] = "";
+    bool found =
+        text_is_name(username) && account_find(auth->store, username, &user, hash) == CESID_OK;
+    secret_wipe(hash, sizeof hash);
+    user_destroy(&user);
+    return found;
+}
+
 int auth_logout(struct auth *auth, const struct session *session)
 {
     int status = account_end_session(auth->store, session->id);

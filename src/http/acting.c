@@ -4,6 +4,7 @@
 #include "cesid/acting.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "cesid/clock.h"
 
@@ -31,9 +32,12 @@ int acting_answer(struct request *request, struct response *response, struct ope
 {
     double wait = request->wait >= 0 ? request->wait : usual;
     /* Without a permit for holding a worker the answer is an early one. */
+    (void) snprintf(request->operation, sizeof(request->operation), "%s", operation_id(operation));
     bool done = operation_wait(operation, clock_now(), NULL, NULL);
     if (!done && wait > 0 && request_take_stream(request))
         done = operation_wait(operation, clock_after(wait), request_cancelled, request);
+    if (!done && single)
+        operation_tell_later(operation);
     int error = done && single ? single_failure(request, operation) : 0;
     if (error != 0)
         return error;

@@ -19,6 +19,7 @@
 #include "cesid/log.h"
 #include "cesid/memory.h"
 #include "cesid/metrics.h"
+#include "cesid/recorder.h"
 #include "cesid/request.h"
 #include "cesid/response.h"
 #include "cesid/routes.h"
@@ -273,8 +274,11 @@ static int serve(struct handling *handling, struct exchange *exchange, bool *upg
     credentials_place(request, info->remote_addr);
     if (request->route->scope != ROUTE_PUBLIC)
         error = credentials_check(request);
+    /* In any case: who is refused is recorded with what he wanted. */
+    int wrong_path =
+        validate_path(request->route, &request->segments, request->base, &request->values);
     if (error == 0)
-        error = validate_path(request->route, &request->segments, request->base, &request->values);
+        error = wrong_path;
     if (error == 0)
         error = check_permission(request);
     if (error == 0)
@@ -286,6 +290,9 @@ static int serve(struct handling *handling, struct exchange *exchange, bool *upg
         *upgrade = error == 0;
         return error;
     }
+    error = recorder_begin(request);
+    if (error != 0)
+        return error;
     lock_assert_none_held();
     return request->route->handler(request, &handling->response);
 }
@@ -343,6 +350,7 @@ int dispatcher_request(struct serving *serving, struct mg_connection *connection
         error != CESID_E_SHUTTING_DOWN)
         log_warning("http", "stream was cut", log_s("route", handling->request.route->path),
                     log_s("code", error_code(error)));
+    error = recorder_end(&handling->request, &handling->response, error);
     if (upgrade) {
         handling->response.status = 101;
     } else {

@@ -149,6 +149,7 @@ static const struct field stdin_fields[] = {
     FIELD_FORCE,
     {.name = "data",
      .place = FIELD_BODY,
+     .format = FORMAT_SECRET, /* it may hold a password, and is recorded nowhere */
      .required = true,
      .minimum = 1,
      .maximum = 65536,

@@ -95,6 +95,50 @@ static const struct store_statement step_nodes[] = {
                      " changed_at BIGINT NOT NULL)"},
 };
 
+/* id begins with the time (see activity.h), so the indexes are in the order of time, too. Empty
+ * texts stand for none. */
+static const struct store_statement step_activity[] = {
+    {"schema_activity", "CREATE TABLE IF NOT EXISTS activity ("
+                        " id CHAR(32) NOT NULL PRIMARY KEY,"
+                        " at BIGINT NOT NULL,"
+                        " level VARCHAR(8) NOT NULL,"
+                        " actor VARCHAR(256) NOT NULL,"
+                        " action VARCHAR(64) NOT NULL,"
+                        " resource VARCHAR(32) NOT NULL,"
+                        " target VARCHAR(640) NOT NULL,"
+                        " environment VARCHAR(64) NOT NULL,"
+                        " result VARCHAR(16) NOT NULL,"
+                        " status INTEGER NOT NULL,"
+                        " duration BIGINT NOT NULL,"
+                        " request_id VARCHAR(64) NOT NULL,"
+                        " address VARCHAR(64) NOT NULL,"
+                        " user_agent VARCHAR(256) NOT NULL,"
+                        " details LONGTEXT NOT NULL,"
+                        " instance CHAR(32) NOT NULL,"
+                        " number BIGINT NOT NULL,"
+                        " mac CHAR(32) NOT NULL,"
+                        " seal CHAR(32) NOT NULL)"},
+    {"schema_activity_chain",
+     "CREATE INDEX IF NOT EXISTS activity_chain ON activity (instance, number)"},
+    {"schema_activity_actor", "CREATE INDEX IF NOT EXISTS activity_actor ON activity (actor, id)"},
+    {"schema_activity_action",
+     "CREATE INDEX IF NOT EXISTS activity_action ON activity (action, id)"},
+    {"schema_activity_target",
+     "CREATE INDEX IF NOT EXISTS activity_target ON activity (target, id)"},
+    {"schema_activity_scope",
+     "CREATE INDEX IF NOT EXISTS activity_scope ON activity (environment, id)"},
+    {"schema_activity_result",
+     "CREATE INDEX IF NOT EXISTS activity_result ON activity (result, id)"},
+    {"schema_activity_environments", "CREATE TABLE IF NOT EXISTS activity_environments ("
+                                     " environment VARCHAR(64) NOT NULL PRIMARY KEY)"},
+    /* How far retention has removed each instance's records. */
+    {"schema_activity_anchors", "CREATE TABLE IF NOT EXISTS activity_anchors ("
+                                " instance CHAR(32) NOT NULL PRIMARY KEY,"
+                                " number BIGINT NOT NULL,"
+                                " mac CHAR(32) NOT NULL,"
+                                " seal CHAR(32) NOT NULL)"},
+};
+
 static const struct step {
     const char *name;
     const struct store_statement *statements;
@@ -103,6 +147,7 @@ static const struct step {
     {"users, roles, sessions", step_users, ARRAY_LENGTH(step_users)},
     {"operations", step_operations, ARRAY_LENGTH(step_operations)},
     {"nodes", step_nodes, ARRAY_LENGTH(step_nodes)},
+    {"activity", step_activity, ARRAY_LENGTH(step_activity)},
 };
 
 #define LATEST ((int64_t) ARRAY_LENGTH(steps))
@@ -120,6 +165,11 @@ static const struct store_statement needed[] = {
                    " succeeded, failed, environments, results FROM operations WHERE 1 = 0"},
     {"nodes", "SELECT name, environment, url, username, password, labels, enabled, changed_at"
               " FROM nodes WHERE 1 = 0"},
+    {"activity", "SELECT id, at, level, actor, action, resource, target, environment, result,"
+                 " status, duration, request_id, address, user_agent, details, instance, number,"
+                 " mac, seal FROM activity WHERE 1 = 0"},
+    {"activity_environments", "SELECT environment FROM activity_environments WHERE 1 = 0"},
+    {"activity_anchors", "SELECT instance, number, mac, seal FROM activity_anchors WHERE 1 = 0"},
 };
 
 struct schema {

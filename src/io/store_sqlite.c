@@ -163,6 +163,9 @@ static int set_up(struct sqlite_connection *connection, bool writer)
         status = execute(connection, "PRAGMA synchronous = FULL");
     if (status == 0)
         status = execute(connection, "PRAGMA foreign_keys = ON");
+    /* As the other backends compare. */
+    if (status == 0)
+        status = execute(connection, "PRAGMA case_sensitive_like = ON");
     if (status == 0 && !writer)
         status = execute(connection, "PRAGMA query_only = ON");
     return status;

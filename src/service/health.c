@@ -49,6 +49,8 @@ struct health {
     double store_latency;
     uint64_t bus_dropped;
     int64_t bus_dropped_at; /* clock_now(); 0: never */
+    uint64_t journal_dropped;
+    int64_t journal_dropped_at; /* likewise */
 
     struct lock lock;
     struct cond changed;
@@ -63,6 +65,7 @@ static const char *const component_names[HEALTH_COMPONENTS] = {
     [HEALTH_HUB] = "hub",         [HEALTH_OPERATIONS] = "operations",
     [HEALTH_BUS] = "bus",         [HEALTH_NODES] = "nodes",
     [HEALTH_THREADS] = "threads", [HEALTH_RESOURCES] = "resources",
+    [HEALTH_JOURNAL] = "journal",
 };
 
 const char *health_status_name(enum health_status status)
@@ -161,6 +164,33 @@ static void judge_bus(struct health *health, struct report *report)
     put_figure(report, "dropped", (double) dropped);
 }
 
+static void judge_journal(struct health *health, struct report *report)
+{
+    struct journal_figures figures;
+
+    if (health->sources.journal == NULL)
+        return;
+    journal_figures(health->sources.journal, &figures);
+    if (figures.dropped != health->journal_dropped)
+        health->journal_dropped_at = clock_now();
+    health->journal_dropped = figures.dropped;
+    if (figures.refusing)
+        find(report, HEALTH_FAILED,
+             "neither the store nor the spill file takes records: actions are refused");
+    else if (figures.spilled > 0)
+        find(report, HEALTH_DEGRADED, "%llu records wait for the store",
+             (unsigned long long) figures.spilled);
+    else if (health->journal_dropped_at != 0 &&
+             clock_seconds_since(health->journal_dropped_at) < RECENT_SECONDS)
+        find(report, HEALTH_DEGRADED, "state changes came too fast to be recorded all");
+    put_figure(report, "queued", (double) figures.queued);
+    put_figure(report, "limit", (double) figures.limit);
+    put_figure(report, "dropped", (double) figures.dropped);
+    put_figure(report, "spilled", (double) figures.spilled);
+    put_figure(report, "spill_bytes", (double) figures.spill_bytes);
+    put_figure(report, "spill_limit", (double) figures.spill_limit);
+}
+
 static void judge_nodes(struct health *health, struct report *report)
 {
     int counts[NODE_STATES] = {0};
@@ -257,6 +287,7 @@ static void judge(struct health *health)
     judge_hub(health, config, &reports[HEALTH_HUB]);
     judge_operations(health, &reports[HEALTH_OPERATIONS]);
     judge_bus(health, &reports[HEALTH_BUS]);
+    judge_journal(health, &reports[HEALTH_JOURNAL]);
     judge_nodes(health, &reports[HEALTH_NODES]);
     judge_threads(health, &reports[HEALTH_THREADS]);
     judge_resources(&reports[HEALTH_RESOURCES]);

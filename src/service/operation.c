@@ -200,6 +200,7 @@ static struct operation *create(struct operations *operations,
     operation->targets = mem_array(operation->total, sizeof(operation->targets[0]));
     for (size_t i = 0; i < operation->total; i++)
         init_target(operation, i, &request->targets[i]);
+    operation->tell = operation->total > 1;
     collect_environments(operation);
     config_unref(&config);
     return operation;
@@ -364,6 +365,7 @@ void operation_finished(struct operation *operation)
     lock_release(&operation->lock);
     operation_publish(operation, true);
     operation_remember(operation);
+    operation_tell(operation);
     log_info("operation", "operation ended", log_s("operation", operation->id),
              log_s("state", operation_state_name(state)), log_i("succeeded", (int64_t) succeeded),
              log_i("failed", (int64_t) failed));

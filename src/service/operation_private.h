@@ -94,6 +94,7 @@ struct operation {
     size_t next, running, stalled, succeeded, failed;
     bool pumping, pump_again;
     bool publishing, publish_again;
+    bool tell, told; /* whether ends of targets are to be told, and were */
     int64_t told_at; /* of the last event */
     struct target *targets;
 
@@ -122,7 +123,9 @@ struct operations {
     struct registry *registry;
     struct refresh *refresh;
     struct bus *bus;
-    struct store *store; /* NULL: no records */
+    struct store *store;                                             /* NULL: no records */
+    void (*tell)(void *argument, const struct operation_told *told); /* NULL: nobody */
+    void *tell_argument;
     struct thread thread, writer;
 
     struct lock lock;
@@ -146,6 +149,9 @@ void operation_finished(struct operation *operation); /* all targets are done; n
 /* Puts one of an earlier run into the table; takes over the reference. */
 void operations_adopt(struct operations *operations, struct operation *operation);
 struct operation *operation_alloc(struct operations *operations); /* one reference */
+
+/* operation_tell.c: no locks held */
+void operation_tell(struct operation *operation); /* once, when it has ended and is to be told */
 
 /* operation_json.c: no locks held */
 void operation_publish(struct operation *operation, bool final);

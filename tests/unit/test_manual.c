@@ -171,7 +171,8 @@ static void every_flag_is_in_the_manual_and_no_other(void **state)
             snprintf(synopsis, sizeof(synopsis), ".Op Fl %c%s%s", flags[i].short_name,
                      argument[0] ? " Ar " : "", argument);
         else
-            snprintf(synopsis, sizeof(synopsis), ".Op Fl -%s Ar %s", flags[i].long_name, argument);
+            snprintf(synopsis, sizeof(synopsis), ".Op Fl -%s%s%s", flags[i].long_name,
+                     argument[0] ? " Ar " : "", argument);
         if (!line_after(&page, item) || !line_after(&page, synopsis))
             fail_msg("the manual lacks '%s' or '%s'", item, synopsis);
     }

@@ -103,6 +103,7 @@ static void wrong_usage_is_told_with_its_reason(void **state)
         {{"-t", "x.conf"}, "unexpected argument: x.conf"},
         {{"-t", "-d"}, "exclude each other"},
         {{"--create-admin", "vera", "-d"}, "exclude each other"},
+        {{"--verify-activity", "-t"}, "exclude each other"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         int error;
@@ -125,7 +126,7 @@ static void the_usage_shows_every_flag(void **state)
     assert_int_equal(fclose(out), 0);
     size_t count;
     const struct option_flag *flags = options_table(&count);
-    assert_int_equal(count, 8);
+    assert_int_equal(count, 9);
     for (size_t i = 0; i < count; i++) {
         char flag[64];
         snprintf(flag, sizeof(flag), "--%s", flags[i].long_name);
