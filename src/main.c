@@ -21,6 +21,7 @@
 #include "cesid/privileges.h"
 #include "cesid/reload.h"
 #include "cesid/server.h"
+#include "cesid/store_health.h"
 #include "cesid/thread.h"
 #include "version.h"
 
@@ -44,6 +45,7 @@ struct house {
     struct hub *hub;
     struct logstreams *logstreams;
     struct health *health;
+    struct store_health *store_health;
     struct reload *reload;
     struct server *server;
     struct pidfile *pidfile;
@@ -220,8 +222,10 @@ static int open_store(struct house *house, const struct config *config)
 
     strbuf_init(&why, WHY_MAX);
     error = store_open(config, &house->store, &why);
-    if (error == CESID_OK)
+    if (error == CESID_OK) {
+        house->store_health = store_health_create(house->store, config->store.health_interval);
         error = auth_create(house->config, house->store, &house->auth, &why);
+    }
     if (error == CESID_OK)
         error = vault_open(config->server.state_dir, &house->vault, &why);
     if (error == CESID_OK)
@@ -303,7 +307,8 @@ static int start(struct house *house, const struct options *options, const struc
         (error = operations_start(house->operations)) != CESID_OK ||
         (error = add_nodes(house, config)) != CESID_OK ||
         (error = refresh_start(house->refresh)) != CESID_OK ||
-        (error = health_start(house->health)) != CESID_OK)
+        (error = health_start(house->health)) != CESID_OK ||
+        (error = store_health_start(house->store_health)) != CESID_OK)
         return error;
     server_open(house->server, &(struct server_context){.config = house->config,
                                                         .store = house->store,
@@ -362,6 +367,8 @@ static void stop(struct house *house)
         journal_system(house->journal, "system.stop", CESID_OK);
         journal_stop(house->journal);
     }
+    if (house->store_health != NULL)
+        store_health_stop(house->store_health);
 
     server_destroy(&house->server);
     reload_destroy(&house->reload);
@@ -377,6 +384,7 @@ static void stop(struct house *house)
     bus_destroy(&house->bus);
     auth_destroy(&house->auth);
     vault_close(&house->vault);
+    store_health_destroy(&house->store_health);
     store_close(&house->store);
     pidfile_close(&house->pidfile);
 }

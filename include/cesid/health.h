@@ -1,7 +1,6 @@
 /*
  * Health: how each part of cesid is, since when and why, judged once a second by a thread of its
- * own, so that who asks never waits. The store is asked every store.health_interval, and at once
- * when a statement failed. A change is logged.
+ * own, so that who asks never waits. A change is logged.
  *
  * Nodes that are down make the whole degraded, never failed.
  *

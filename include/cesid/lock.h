@@ -26,7 +26,7 @@ enum lock_rank {
     LOCK_CLIENT,     /* one hub client: queue, topics, transport */
     LOCK_SENDER,     /* the sender's list of clients with something to write */
     LOCK_REAPER,     /* list of clients to free */
-    LOCK_HEALTH,     /* reports of health */
+    LOCK_HEALTH,     /* reports of health, the alarm of the store */
     LOCK_REGISTRY,   /* the hash of nodes (read-write) */
     LOCK_OPERATIONS, /* table of operations */
     LOCK_OPERATION,  /* one operation and its targets */

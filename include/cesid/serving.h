@@ -48,8 +48,6 @@ struct serving {
     atomic_int streams;
     atomic_int websockets;
     atomic_uint_fast64_t served;
-    atomic_int_fast64_t store_asked; /* clock_now() of the last readiness probe… */
-    atomic_int store_answer;         /* …and what it gave */
     struct refusals refusals;
 };
 

@@ -24,8 +24,7 @@ struct store;
 struct store_transaction;
 
 /* Makes server.state_dir when it is missing, opens, checks or creates the schema, migrates. On
- * failure a sentence that says what to do is in
- * *why. */
+ * failure a sentence that says what to do is in *why. */
 int store_open(const struct config *config, struct store **store,
                struct strbuf *why) CESID_WARN_UNUSED;
 void store_close(struct store **store); /* no call may be under way */
@@ -57,17 +56,24 @@ int store_transaction_query(struct store_transaction *transaction,
                             bool (*row)(void *argument, const struct store_row *row),
                             void *argument) CESID_WARN_UNUSED;
 
-/* Whether the store answers now (one cheap statement). */
-int store_ping(struct store *store) CESID_WARN_UNUSED;
+/* The gate: while it is closed every call answers STORE_UNAVAILABLE at once. It is open after
+ * store_open(). */
+bool store_up(const struct store *store);
+/* Asks the database, past gate and pool, within query_timeout, and opens or closes the gate after
+ * the answer, which it returns. For one thread, at its own pace. */
+int store_probe(struct store *store);
+/* alarm is called, in the thread it happened to, when a statement was not answered: time to probe.
+ * NULL: nobody. To be set while no other thread uses the store. */
+void store_set_alarm(struct store *store, void (*alarm)(void *argument), void *argument);
 
-/* Connections of the pool: how many there may be, are taken, and callers that wait for one. */
 struct store_figures {
-    int pool;
+    int pool; /* how many connections there may be */
     int in_use;
-    int waiting;
+    int waiting;    /* callers that wait for one */
+    bool exhausted; /* a caller found none, and no statement has succeeded since */
+    int answer;     /* of the last probe */
+    double latency; /* of the last probe, in seconds */
 };
-/* A statement failed, and none has succeeded since. */
-bool store_troubled(const struct store *store);
 void store_figures(struct store *store, struct store_figures *figures);
 
 #endif

@@ -322,7 +322,7 @@ static void collect(struct metrics_page *page, enum metric metric, void *argumen
         put_store_pool(page, context);
         break;
     case METRIC_STORE_UP:
-        metrics_sample(page, health_of(context->health, HEALTH_STORE) != HEALTH_FAILED, NULL);
+        metrics_sample(page, store_up(context->store), NULL);
         break;
     case METRIC_LOCK_WAIT:
         put_lock_waits(page);

@@ -13,8 +13,6 @@
 #include "cesid/sockets.h"
 #include "cesid/thread.h"
 
-#define READY_KEPT CLOCK_SECOND /* anybody may ask, the store is asked once a second at most */
-
 static void put_threads(struct json *json)
 {
     struct thread_count counts[32];
@@ -162,12 +160,7 @@ static int healthz(struct request *request, struct response *response)
 
 static int readyz(struct request *request, struct response *response)
 {
-    struct serving *serving = request->serving;
-    int64_t now = clock_now(), asked = atomic_load(&serving->store_asked);
-    if ((asked == 0 || now - asked > READY_KEPT) &&
-        atomic_compare_exchange_strong(&serving->store_asked, &asked, now))
-        atomic_store(&serving->store_answer, store_ping(request->context->store));
-    if (atomic_load(&serving->store_answer) == 0)
+    if (store_up(request->context->store))
         return answer_ok(response);
     problem_detail(&request->problem, "store");
     return CESID_E_STORE_UNAVAILABLE;

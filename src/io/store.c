@@ -1,13 +1,9 @@
 /*
- * The store: the pool of connections, deadlines, transactions with retry, and the log of what went
- * wrong. What talks to a database is in the drivers.
- *
- * Any thread enters, holding no lock. LOCK_STORE guards the idle lists and counts and is never held
- * across a driver: a connection is taken out, used by one thread, and given back.
+ * The store: its life, deadlines, transactions with retry. What talks to a database is in the
+ * drivers. Any thread enters, holding no lock.
  */
 #include "cesid/store.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,43 +14,15 @@
 #include "cesid/lock.h"
 #include "cesid/log.h"
 #include "cesid/memory.h"
-#include "cesid/metrics.h"
 #include "cesid/random.h"
 #include "cesid/statefile.h"
 #include "store_driver.h"
 #include "store_mariadb.h"
+#include "store_private.h"
 #include "store_schema.h"
 #include "store_sqlite.h"
 
 #define RETRIES_MAX 10
-
-struct pool {
-    /* immutable */
-    int limit;
-    struct cond available;
-    /* guarded by LOCK_STORE */
-    struct store_connection *idle;
-    int open; /* idle and taken ones, and those being opened */
-    int taken;
-    int waiting;
-};
-
-struct store {
-    /* immutable */
-    const struct store_driver *driver;
-    struct store_settings settings;
-    struct pool *readers;
-    struct pool *writers; /* the same pool, unless the driver has one writer */
-
-    struct lock lock;
-    /* guarded by lock */
-    struct pool pools[2];
-    struct log_repeat unavailable;
-    struct log_repeat exhausted;
-    struct log_repeat late;
-    /* atomic */
-    atomic_bool troubled; /* a failure is yet to be followed by a success */
-};
 
 struct store_transaction {
     /* owned by the thread that runs the transaction */
@@ -64,147 +32,6 @@ struct store_transaction {
     int error;  /* the first failure that voids the transaction, whatever body makes of it */
     bool retry; /* of that failure */
 };
-
-/* ---- what is logged ---- */
-
-static void report(struct store *store, int error, const char *statement, const char *message)
-{
-    struct log_repeat *repeat = error == CESID_E_POOL_EXHAUSTED  ? &store->exhausted
-                                : error == CESID_E_STORE_TIMEOUT ? &store->late
-                                                                 : &store->unavailable;
-    if (error == CESID_E_CONFLICT)
-        return;
-    lock_acquire(&store->lock);
-    bool say = log_repeat_failed(repeat);
-    uint64_t failures = repeat->failures;
-    lock_release(&store->lock);
-    atomic_store(&store->troubled, true);
-    if (say)
-        log_error("store", "the store does not answer as it should",
-                  log_s("error", error_code(error)), log_s("statement", statement),
-                  log_s("reason", message), log_i("failures", (int64_t) failures));
-}
-
-static void report_success(struct store *store)
-{
-    if (!atomic_load_explicit(&store->troubled, memory_order_relaxed) ||
-        !atomic_exchange(&store->troubled, false))
-        return;
-    uint64_t failures = 0, total = 0;
-    lock_acquire(&store->lock);
-    if (log_repeat_recovered(&store->unavailable, &failures))
-        total += failures;
-    if (log_repeat_recovered(&store->exhausted, &failures))
-        total += failures;
-    if (log_repeat_recovered(&store->late, &failures))
-        total += failures;
-    lock_release(&store->lock);
-    if (total > 0)
-        log_info("store", "the store answers again", log_i("failures", (int64_t) total));
-}
-
-static void count_statement(const char *statement, int status, int64_t since)
-{
-    metrics_count(METRIC_STORE_OPERATIONS, statement, error_code(status < 0 ? status : 0));
-    metrics_observe(METRIC_STORE_DURATION, clock_seconds_since(since), statement);
-}
-
-/* ---- the pool ---- */
-
-static struct store_connection *take_idle_locked(struct store *store, struct pool *pool)
-{
-    lock_assert_held(&store->lock);
-    struct store_connection *connection = pool->idle;
-    if (connection) {
-        pool->idle = connection->next;
-        connection->next = NULL;
-    }
-    return connection;
-}
-
-static int acquire(struct store *store, struct pool *pool, const char *statement,
-                   struct store_connection **out)
-{
-    int64_t deadline = clock_after(store->settings.acquire_timeout);
-    lock_assert_none_held();
-    lock_acquire(&store->lock);
-    bool in_time = true;
-    while (!pool->idle && pool->open >= pool->limit && in_time) {
-        pool->waiting++;
-        in_time = cond_wait_until(&pool->available, &store->lock, deadline);
-        pool->waiting--;
-    }
-    if (!pool->idle && pool->open >= pool->limit) {
-        lock_release(&store->lock);
-        report(store, CESID_E_POOL_EXHAUSTED, statement, "every connection is in use");
-        return CESID_E_POOL_EXHAUSTED;
-    }
-    struct store_connection *connection = take_idle_locked(store, pool);
-    if (!connection)
-        pool->open++;
-    pool->taken++;
-    lock_release(&store->lock);
-
-    if (connection && !store->driver->alive(connection)) {
-        connection->broken = true;
-        store->driver->close(&connection);
-    }
-    if (!connection) {
-        struct strbuf why;
-        strbuf_init(&why, 512);
-        int status =
-            store->driver->open(&store->settings, pool == store->writers,
-                                clock_after(store->settings.query_timeout), &connection, &why);
-        if (status < 0) {
-            lock_acquire(&store->lock);
-            pool->open--;
-            pool->taken--;
-            cond_signal(&pool->available);
-            lock_release(&store->lock);
-            report(store, status, statement, why.data);
-        }
-        strbuf_destroy(&why);
-        if (status < 0)
-            return status;
-    }
-    connection->retry = false;
-    *out = connection;
-    return 0;
-}
-
-static void give_back(struct store *store, struct pool *pool, struct store_connection *connection)
-{
-    bool broken = connection->broken;
-    if (broken)
-        store->driver->close(&connection);
-    lock_acquire(&store->lock);
-    pool->taken--;
-    if (broken) {
-        pool->open--;
-    } else {
-        connection->next = pool->idle;
-        pool->idle = connection;
-    }
-    cond_signal(&pool->available);
-    lock_release(&store->lock);
-}
-
-bool store_troubled(const struct store *store)
-{
-    return atomic_load_explicit(&store->troubled, memory_order_relaxed);
-}
-
-void store_figures(struct store *store, struct store_figures *figures)
-{
-    *figures = (struct store_figures){0};
-    lock_acquire(&store->lock);
-    for (size_t i = 0; i < ARRAY_LENGTH(store->pools); i++) {
-        figures->pool += store->pools[i].limit;
-        figures->in_use += store->pools[i].taken;
-        figures->waiting += store->pools[i].waiting;
-    }
-    lock_release(&store->lock);
-}
 
 /* ---- life ---- */
 
@@ -297,6 +124,7 @@ void store_close(struct store **pointer)
     struct store *store = *pointer;
     if (!store)
         return;
+    store->driver->close(&store->prober);
     for (size_t i = 0; i < ARRAY_LENGTH(store->pools); i++) {
         struct pool *pool = &store->pools[i];
         lock_acquire(&store->lock);
@@ -333,10 +161,10 @@ static int run_once(struct store *store, struct pool *pool, const struct store_s
 {
     struct store_connection *connection = NULL;
     int64_t since = clock_now();
-    int status = acquire(store, pool, statement->name, &connection);
+    int status = store_acquire(store, pool, statement->name, &connection);
     *retry = false;
     if (status < 0) {
-        count_statement(statement->name, status, since);
+        store_count(statement->name, status, since);
         return status;
     }
     status = store->driver->run(connection, statement, values, count,
@@ -344,12 +172,12 @@ static int run_once(struct store *store, struct pool *pool, const struct store_s
     if (status < 0) {
         *retry = connection->retry;
         if (!*retry)
-            report(store, status, statement->name, connection->message);
+            store_report(store, status, statement->name, connection->message);
     } else {
-        report_success(store);
+        store_report_success(store);
     }
-    give_back(store, pool, connection);
-    count_statement(statement->name, status, since);
+    store_give_back(store, pool, connection);
+    store_count(statement->name, status, since);
     return status;
 }
 
@@ -363,7 +191,7 @@ int store_execute(struct store *store, const struct store_statement *statement,
         if (!retry)
             return status;
         if (attempt == RETRIES_MAX) {
-            report(store, status, statement->name, "it collided with others too often");
+            store_report(store, status, statement->name, "it collided with others too often");
             return status;
         }
         pause_before_retry(attempt);
@@ -379,15 +207,8 @@ int store_query(struct store *store, const struct store_statement *statement,
     int status =
         run_once(store, store->readers, statement, values, count, row, argument, NULL, &retry);
     if (retry)
-        report(store, status, statement->name, "it collided with others");
+        store_report(store, status, statement->name, "it collided with others");
     return status;
-}
-
-int store_ping(struct store *store)
-{
-    /* Reads the file, where a constant would not. */
-    static const struct store_statement ping = {"ping", "SELECT COUNT(*) FROM schema_version"};
-    return store_query(store, &ping, NULL, 0, NULL, NULL);
 }
 
 /* ---- transactions ---- */
@@ -409,13 +230,13 @@ static int transaction_run(struct store_transaction *transaction,
     int64_t since = clock_now();
     int status = store->driver->run(transaction->connection, statement, values, count,
                                     statement_deadline(transaction), row, argument, changed);
-    count_statement(statement->name, status, since);
+    store_count(statement->name, status, since);
     /* After a conflict the transaction is still good, and body may know what to do. */
     if (status < 0 && status != CESID_E_CONFLICT) {
         transaction->error = status;
         transaction->retry = transaction->connection->retry;
         if (!transaction->retry)
-            report(store, status, statement->name, transaction->connection->message);
+            store_report(store, status, statement->name, transaction->connection->message);
     }
     return status;
 }
@@ -441,7 +262,7 @@ static int transaction_failed(struct store_transaction *transaction, int status,
     transaction->error = status;
     transaction->retry = transaction->connection->retry;
     if (!transaction->retry)
-        report(transaction->store, status, what, transaction->connection->message);
+        store_report(transaction->store, status, what, transaction->connection->message);
     return status;
 }
 
@@ -462,7 +283,7 @@ static int transact_once(struct store_transaction *transaction,
         status = transaction->error;
     if (status >= 0 && clock_now() >= transaction->deadline) {
         status = CESID_E_STORE_TIMEOUT;
-        report(transaction->store, status, "transaction", "it passed transaction_timeout");
+        store_report(transaction->store, status, "transaction", "it passed transaction_timeout");
     }
     if (status >= 0) {
         int committed = driver->commit(connection, statement_deadline(transaction));
@@ -472,7 +293,7 @@ static int transact_once(struct store_transaction *transaction,
     if (status < 0)
         driver->rollback(connection);
     else
-        report_success(transaction->store);
+        store_report_success(transaction->store);
     return status;
 }
 
@@ -483,19 +304,19 @@ int store_transact(struct store *store,
     int64_t deadline = clock_after(store->settings.transaction_timeout), since = clock_now();
     for (int attempt = 0;; attempt++) {
         struct store_transaction transaction = {.store = store, .deadline = deadline};
-        int status = acquire(store, store->writers, "transaction", &transaction.connection);
+        int status = store_acquire(store, store->writers, "transaction", &transaction.connection);
         if (status < 0) {
-            count_statement("transaction", status, since);
+            store_count("transaction", status, since);
             return status;
         }
         status = transact_once(&transaction, body, argument);
-        give_back(store, store->writers, transaction.connection);
+        store_give_back(store, store->writers, transaction.connection);
         if (status >= 0 || !transaction.retry) {
-            count_statement("transaction", status, since);
+            store_count("transaction", status, since);
             return status;
         }
         if (attempt == RETRIES_MAX || clock_now() >= deadline) {
-            report(store, status, "transaction", "it collided with others too often");
+            store_report(store, status, "transaction", "it collided with others too often");
             return status;
         }
         pause_before_retry(attempt);

@@ -44,9 +44,6 @@ struct health {
     struct thread thread;
 
     /* owned by the health thread */
-    int64_t store_asked; /* clock_now() */
-    int store_answer;
-    double store_latency;
     uint64_t bus_dropped;
     int64_t bus_dropped_at; /* clock_now(); 0: never */
     uint64_t journal_dropped;
@@ -95,28 +92,20 @@ static void CESID_PRINTF(3, 4)
     va_end(arguments);
 }
 
-static void judge_store(struct health *health, const struct config *config, struct report *report)
+static void judge_store(struct health *health, struct report *report)
 {
     struct store *store = health->sources.store;
     struct store_figures figures;
-    int64_t now = clock_now();
 
-    if (health->store_asked == 0 || health->store_answer != CESID_OK || store_troubled(store) ||
-        clock_seconds_since(health->store_asked) >= config->store.health_interval) {
-        health->store_answer = store_ping(store);
-        health->store_asked = now;
-        health->store_latency = clock_seconds_since(now);
-    }
-    if (health->store_answer == CESID_E_POOL_EXHAUSTED)
-        find(report, HEALTH_DEGRADED, "every connection to the store is in use");
-    else if (health->store_answer != CESID_OK)
-        find(report, HEALTH_FAILED, "the store does not answer (%s)",
-             error_code(health->store_answer));
     store_figures(store, &figures);
+    if (!store_up(store))
+        find(report, HEALTH_FAILED, "the store does not answer (%s)", error_code(figures.answer));
+    else if (figures.exhausted)
+        find(report, HEALTH_DEGRADED, "every connection to the store is in use");
     put_figure(report, "pool", figures.pool);
     put_figure(report, "in_use", figures.in_use);
     put_figure(report, "waiting", figures.waiting);
-    put_figure(report, "latency", health->store_latency);
+    put_figure(report, "latency", figures.latency);
 }
 
 static void judge_refresh(struct health *health, const struct config *config, struct report *report)
@@ -282,7 +271,7 @@ static void judge(struct health *health)
     bool news[HEALTH_COMPONENTS];
     int64_t now;
 
-    judge_store(health, config, &reports[HEALTH_STORE]);
+    judge_store(health, &reports[HEALTH_STORE]);
     judge_refresh(health, config, &reports[HEALTH_REFRESH]);
     judge_hub(health, config, &reports[HEALTH_HUB]);
     judge_operations(health, &reports[HEALTH_OPERATIONS]);

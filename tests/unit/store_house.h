@@ -136,6 +136,7 @@ static inline void run_sql(struct fixture *f, const char *sql)
     }
     sqlite3 *database = NULL;
     assert_int_equal(sqlite3_open(f->path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_busy_timeout(database, 20000), SQLITE_OK);
     char *message = NULL;
     int code = sqlite3_exec(database, sql, NULL, NULL, &message);
     if (code != SQLITE_OK)

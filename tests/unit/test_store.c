@@ -4,6 +4,8 @@
  */
 #include "store_house.h"
 
+#include "cesid/store_health.h"
+
 #define THREADS 8
 #define ROUNDS  20
 
@@ -66,7 +68,7 @@ static void test_opens_again(void **state)
 {
     struct fixture *f = *state;
     must_open(f);
-    assert_int_equal(store_ping(f->store), 0);
+    assert_int_equal(store_probe(f->store), 0);
     assert_int_equal(add_role(f->store, "kept"), 0);
     store_close(&f->store);
     must_open(f);
@@ -272,6 +274,14 @@ static void test_conflicts(void **state)
 
 /* ---- limits ---- */
 
+/* The writing connection is free and clean, once the server has undone what was begun. */
+static bool takes_two(void *argument)
+{
+    int answer = 0, status = store_transact(argument, insert_two, &answer);
+    assert_true(status == 0 || status == CESID_E_STORE_TIMEOUT);
+    return status == 0;
+}
+
 static void test_query_timeout(void **state)
 {
     struct fixture *f = *state;
@@ -288,7 +298,7 @@ static void test_query_timeout(void **state)
                      CESID_E_STORE_TIMEOUT);
     assert_true(clock_seconds_since(start) < 5.0);
     assert_int_equal(roles(f->store), 0);
-    assert_int_equal(add_role(f->store, "afterwards"), 0);
+    assert_true(eventually(takes_two, f->store));
 }
 
 struct holder {
@@ -357,6 +367,104 @@ static void test_pool_exhausted(void **state)
     assert_int_equal(figures.in_use, 0);
 }
 
+/* ---- the gate ---- */
+
+static void break_store(struct fixture *f)
+{
+    run_sql(f, "ALTER TABLE schema_version RENAME TO elsewhere");
+}
+
+static void mend_store(struct fixture *f)
+{
+    run_sql(f, "ALTER TABLE elsewhere RENAME TO schema_version");
+}
+
+static void *wait_for_reader(void *argument)
+{
+    struct holder *holder = argument;
+    int64_t count = 0;
+    CHECK(store_query(holder->store, &count_roles, NULL, 0, take_number, &count) ==
+          CESID_E_STORE_UNAVAILABLE);
+    return NULL;
+}
+
+static void test_gate(void **state)
+{
+    struct fixture *f = *state;
+    struct holder holder = {.store = NULL};
+    struct store_figures figures;
+    pthread_t readers[2], waiter;
+    int64_t count = 0;
+    int answer = 0;
+    f->config.store.acquire_timeout = f->config.store.query_timeout = 60.0;
+    holder.store = must_open(f);
+    assert_int_equal(store_probe(f->store), 0);
+    break_store(f);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, hold_reader, &holder), 0);
+    wait_for(&holder.inside, 2);
+    assert_int_equal(pthread_create(&waiter, NULL, wait_for_reader, &holder), 0);
+    do
+        store_figures(f->store, &figures);
+    while (figures.waiting < 1);
+    assert_true(store_up(f->store));
+
+    /* Closed: nobody waits for what may never come, not even who does already. */
+    assert_int_equal(store_probe(f->store), CESID_E_STORE_UNAVAILABLE);
+    assert_false(store_up(f->store));
+    assert_int_equal(pthread_join(waiter, NULL), 0);
+    int64_t start = clock_now();
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(store_query(f->store, &count_roles, NULL, 0, take_number, &count),
+                         CESID_E_STORE_UNAVAILABLE);
+        assert_int_equal(add_role(f->store, "refused"), CESID_E_STORE_UNAVAILABLE);
+        assert_int_equal(store_transact(f->store, insert_two, &answer), CESID_E_STORE_UNAVAILABLE);
+    }
+    assert_true(clock_seconds_since(start) < 5.0);
+    atomic_store(&holder.go_on, true);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_join(readers[i], NULL), 0);
+    store_figures(f->store, &figures);
+    assert_int_equal(figures.answer, CESID_E_STORE_UNAVAILABLE);
+    assert_int_equal(figures.in_use, 0);
+
+    mend_store(f);
+    assert_int_equal(store_probe(f->store), 0);
+    assert_true(store_up(f->store));
+    assert_int_equal(store_transact(f->store, insert_two, &answer), 0);
+    assert_int_equal(roles(f->store), 2);
+}
+
+static bool is_down(void *argument)
+{
+    return !store_up(argument);
+}
+
+static bool is_up(void *argument)
+{
+    return store_up(argument);
+}
+
+static void test_health(void **state)
+{
+    static const struct store_statement nonsense = {"nonsense", "SELECT nothing FROM nowhere"};
+    struct fixture *f = *state;
+    struct store_health *health;
+    must_open(f);
+    health = store_health_create(f->store, 3600);
+    assert_int_equal(store_health_start(health), 0);
+    break_store(f);
+    assert_true(store_up(f->store));
+    /* A statement that fails brings the probe forward; then it comes back by itself. */
+    assert_int_equal(store_query(f->store, &nonsense, NULL, 0, NULL, NULL),
+                     CESID_E_STORE_UNAVAILABLE);
+    assert_true(eventually(is_down, f->store));
+    mend_store(f);
+    assert_true(eventually(is_up, f->store));
+    store_health_stop(health);
+    store_health_destroy(&health);
+}
+
 /* ---- transactions ---- */
 
 static void test_rollback(void **state)
@@ -416,9 +524,7 @@ static void test_transaction_timeout(void **state)
     assert_int_equal(ignored.seen[0], CESID_E_STORE_TIMEOUT);
     assert_int_equal(ignored.seen[1], CESID_E_STORE_TIMEOUT);
     assert_int_equal(roles(f->store), 0);
-    /* The writing connection is free and clean. */
-    int answer = 0;
-    assert_int_equal(store_transact(f->store, insert_two, &answer), 0);
+    assert_true(eventually(takes_two, f->store));
 }
 
 static int dawdle(struct store_transaction *transaction, void *argument)
@@ -578,6 +684,8 @@ static void test_many_threads(void **state)
         ON("a broken key is a conflict", test_conflicts),                                          \
         ON("R5.3 a query that takes too long is ended", test_query_timeout),                       \
         ON("R5.2 an exhausted pool is answered in time", test_pool_exhausted),                     \
+        ON("R5.1 a store that is down refuses at once, and works when it is back", test_gate),     \
+        ON("R5.1 the store's health is probed, at once after a failure", test_health),             \
         ON("a failed transaction leaves nothing", test_rollback),                                  \
         ON("a conflict does not void a transaction", test_conflict_in_transaction),                \
         ON("R5.3 a statement's timeout rolls its transaction back", test_transaction_timeout),     \

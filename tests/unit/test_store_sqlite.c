@@ -14,7 +14,7 @@ static void test_private_files(void **state)
     struct fixture *f = *state;
     struct stat info;
     must_open(f);
-    assert_int_equal(store_ping(f->store), 0);
+    assert_int_equal(store_probe(f->store), 0);
     assert_int_equal(add_role(f->store, "kept"), 0);
     static const char *const suffixes[] = {"", "-wal", "-shm"};
     for (size_t i = 0; i < ARRAY_LENGTH(suffixes); i++) {
