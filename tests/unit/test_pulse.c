@@ -68,10 +68,9 @@ static void start(struct scene *scene, struct thread *thread, const char *name, 
 }
 
 /* Looks twice, so many seconds apart: the report of the named thread, or false. */
-static bool stuck(const char *name, double seconds, struct pulse_report *found)
+static bool stuck(const char *name, int64_t now, double seconds, struct pulse_report *found)
 {
     struct pulse_report reports[8];
-    int64_t now = clock_now();
     (void) pulse_look(now, seconds, reports, ARRAY_LENGTH(reports));
     size_t count = pulse_look(now + (int64_t) ((seconds + 1) * CLOCK_SECOND), seconds, reports,
                               ARRAY_LENGTH(reports));
@@ -83,12 +82,16 @@ static bool stuck(const char *name, double seconds, struct pulse_report *found)
     return false;
 }
 
-/* The thread may still be on its way into the wait that is meant. */
+/*
+ * The thread may still be on its way into the wait that is meant. The clock goes on from pair of
+ * looks to pair, or a beat between two looks would lie in the future of all that follow.
+ */
 static void becomes_stuck(const char *name, const char *state, const char *what)
 {
     struct pulse_report found = {.state = ""};
-    for (int i = 0; i < 10000; i++) {
-        if (stuck(name, 5, &found) && strcmp(found.state, state) == 0)
+    int64_t now = clock_now();
+    for (int i = 0; i < 10000; i++, now += 10 * CLOCK_SECOND) {
+        if (stuck(name, now, 5, &found) && strcmp(found.state, state) == 0)
             break;
         sched_yield();
     }
@@ -110,7 +113,7 @@ static void waits_for_lock(void **state)
     lock_release(&scene.lock);
     scene_end(&scene, &thread);
     struct pulse_report found;
-    assert_false(stuck("locked", 5, &found));
+    assert_false(stuck("locked", clock_now(), 5, &found));
 }
 
 static void works_without_end(void **state)
@@ -145,7 +148,7 @@ static void idle_is_well(void **state)
     start(&scene, &thread, "idle", wait_for_go);
     lock_acquire(&scene.lock);
     lock_release(&scene.lock);
-    assert_false(stuck("idle", 3600, &found));
+    assert_false(stuck("idle", clock_now(), 3600, &found));
     go(&scene);
     scene_end(&scene, &thread);
 }
@@ -161,7 +164,7 @@ static void overslept(void **state)
     start(&scene, &thread, "sleeper", wait_for_go);
     lock_acquire(&scene.lock);
     lock_release(&scene.lock);
-    assert_false(stuck("sleeper", 900, &found));
+    assert_false(stuck("sleeper", clock_now(), 900, &found));
     /* A look from far in the future, as if the deadline had long passed. */
     struct pulse_report reports[8];
     size_t count = pulse_look(clock_now() + 2000 * CLOCK_SECOND, 900, reports, 8);
