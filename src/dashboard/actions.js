@@ -3,25 +3,15 @@
 import { signal } from '@preact/signals';
 import { Problem, apiPath, get, post, request } from './api.js';
 import { keyOf } from './lib/processset.js';
+import { kept, words } from './lib/words.js';
 import { on, subscribe } from './socket.js';
 
 const SHOW_SUCCESS = 8000;
 const POLL_EVERY = 2000;
 
-// key -> {action, phase: 'pending' | 'ok' | 'failed', problem, operation, started}
+// key -> {action, phase: 'pending' | 'ok' | 'failed', problem, operation, answer, started}
 export const outcomes = signal(new Map());
 export const spoken = signal(''); // the latest outcome, for screen readers
-
-export const words = {
-    start: { doing: 'Starting', done: 'Started', not: 'Not started' },
-    stop: { doing: 'Stopping', done: 'Stopped', not: 'Not stopped' },
-    restart: { doing: 'Restarting', done: 'Restarted', not: 'Not restarted' },
-    clear: { doing: 'Clearing the log', done: 'Log cleared', not: 'Log not cleared' },
-    refresh: { doing: 'Reading', done: 'Read', not: 'Not read' },
-    'start-all': { doing: 'Starting all', done: 'Started all', not: 'Not all started' },
-    'stop-all': { doing: 'Stopping all', done: 'Stopped all', not: 'Not all stopped' },
-    'restart-all': { doing: 'Restarting all', done: 'Restarted all', not: 'Not all restarted' },
-};
 
 function put(key, outcome) {
     const next = new Map(outcomes.value);
@@ -39,7 +29,7 @@ function settle(key, name, outcome) {
     const { done, not } = words[outcome.action];
     spoken.value = outcome.phase === 'ok' ? `${done}: ${name}`
         : `${not}: ${name}. ${outcome.problem?.detail ?? ''}`;
-    if (outcome.phase === 'ok')
+    if (outcome.phase === 'ok' && !kept.includes(outcome.action))
         setTimeout(() => {
             if (outcomes.value.get(key) === outcome)
                 put(key, null);
@@ -100,6 +90,10 @@ function problemOfResults({ state, total, failed, results = [] }) {
 
 const isOperation = (answer) => typeof answer?.action === 'string' && 'results' in answer;
 
+// A check that finds something wrong is a success of the API, and none for who asked.
+const problemOfCheck = ({ ok, cause, hint, detail }) => (ok === false
+    ? new Problem({ status: 1, code: cause, title: '', detail: hint ?? detail ?? cause }) : null);
+
 // key and name say whose outcome it is; call makes the request.
 async function run(key, name, action, call) {
     if (outcomes.value.get(key)?.phase === 'pending')
@@ -111,22 +105,25 @@ async function run(key, name, action, call) {
         const answer = await call();
         const operation = isOperation(answer)
             ? await finished(answer, (news) => put(key, { ...pending, operation: news })) : null;
-        const problem = operation ? problemOfResults(operation) : null;
+        const problem = operation ? problemOfResults(operation)
+            : action === 'check' ? problemOfCheck(answer) : null;
         settle(key, name, { ...pending, phase: problem ? 'failed' : 'ok', problem, operation,
-            took: Date.now() - started });
+            answer, took: Date.now() - started });
     } catch (problem) {
         settle(key, name, { ...pending, phase: 'failed', problem });
     }
 }
 
-export function processAction(process, action) {
+// body: {signal} or {data} of the actions that need it.
+export function processAction(process, action, body) {
     const at = (...rest) => apiPath('nodes', process.node, 'processes', process.id, ...rest);
     return run(keyOf(process), `${process.id} on ${process.node}`, action, () =>
-        (action === 'clear' ? request('DELETE', at('log')) : post(at(action))));
+        (action === 'clear' ? request('DELETE', at('log')) : post(at(action), body)));
 }
 
 export const nodeKey = (name) => `${name} *`;
 
 export function nodeAction(name, action) {
-    return run(nodeKey(name), name, action, () => post(apiPath('nodes', name, action)));
+    return run(nodeKey(name), name, action, () =>
+        post(apiPath('nodes', name, ...action.split('/'))));
 }

@@ -1,4 +1,9 @@
 // What stands where nothing is: why, and what to do about it.
+import { can } from '../session.js';
+import { Button } from './button.jsx';
+import { AddIcon } from './icons.jsx';
+import { addNode } from './nodeform.jsx';
+
 export function Empty({ title, children }) {
     return (
         <div class="empty">
@@ -31,6 +36,11 @@ export function NoNodes() {
                 default <code>/etc/cesid/cesid.conf</code>, then reload with{' '}
                 <code>kill -HUP $(pidof cesid)</code>. It shows up here by itself.
             </p>
+            {can('node:write') && (
+                <p>
+                    <Button icon={AddIcon} label="Add a node here" onClick={addNode} />
+                </p>
+            )}
             <pre class="sample">{sample}</pre>
             <p class="faint">
                 supervisord needs an <code>[inet_http_server]</code> or{' '}

@@ -97,6 +97,26 @@ export const WarnIcon = icon(
         <path d="M8 6.5v3M8 11.3v.1" />
     </>,
 );
+export const MoreIcon = icon(
+    <>
+        <path d="M3 8v.1M8 8v.1M13 8v.1" stroke-width="2.2" />
+    </>,
+);
+export const SignalIcon = icon(<path d="M9 1.8 3.8 9h3.9L7 14.2 12.2 7H8.3z" />);
+export const KeyboardIcon = icon(<path d="M2.5 4.5 6 8l-3.5 3.5M7.5 12h6" />);
+export const CheckIcon = icon(
+    <>
+        <path d="M1.8 8h3l1.8-4.2 2.8 8.4L11.2 8h3" />
+    </>,
+);
+export const EditIcon = icon(<path d="m10.8 2.8 2.4 2.4L5.6 12.8l-3 .6.6-3z" />);
+export const AddIcon = icon(<path d="M8 3v10M3 8h10" />);
+export const PowerIcon = icon(
+    <>
+        <path d="M8 2v5.5" />
+        <path d="M4.6 4.2a5 5 0 1 0 6.8 0" />
+    </>,
+);
 export const NextIcon = icon(<path d="m6 3.5 4.5 4.5L6 12.5" />);
 export const PreviousIcon = icon(<path d="M10 3.5 5.5 8l4.5 4.5" />);
 

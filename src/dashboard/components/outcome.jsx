@@ -1,7 +1,9 @@
 // What came of an action, beside what it was done to.
-import { dismiss, outcomes, words } from '../actions.js';
+import { dismiss, outcomes } from '../actions.js';
 import { now } from '../clock.js';
 import { duration, plural, span } from '../lib/format.js';
+import { kept, words } from '../lib/words.js';
+import { Answer } from './answer.jsx';
 import { CloseIcon, Mark } from './icons.jsx';
 import { ProblemText } from './problem.jsx';
 
@@ -17,6 +19,19 @@ function Failures({ operation }) {
                 </li>
             ))}
         </ul>
+    );
+}
+
+function Dismiss({ of: key }) {
+    return (
+        <button
+            type="button"
+            class="button quiet"
+            aria-label="Dismiss"
+            onClick={() => dismiss(key)}
+        >
+            <CloseIcon />
+        </button>
     );
 }
 
@@ -53,7 +68,9 @@ export function Outcome({ of: key }) {
                     {outcome.operation?.total > 1 &&
                         ` ${plural(outcome.operation.total, 'process', 'processes')}`}{' '}
                     in {duration(outcome.took / 1000)}
+                    <Answer outcome={outcome} />
                 </span>
+                {kept.includes(outcome.action) && <Dismiss of={key} />}
             </div>
         );
     return (
@@ -64,15 +81,9 @@ export function Outcome({ of: key }) {
             <div class="outcome-body">
                 <strong>{word.not}.</strong> <ProblemText problem={outcome.problem} />
                 <Failures operation={outcome.operation} />
+                <Answer outcome={outcome} />
             </div>
-            <button
-                type="button"
-                class="button quiet"
-                aria-label="Dismiss"
-                onClick={() => dismiss(key)}
-            >
-                <CloseIcon />
-            </button>
+            <Dismiss of={key} />
         </div>
     );
 }

@@ -5,7 +5,15 @@ import { isActive } from '../lib/states.js';
 import { can } from '../session.js';
 import { Button } from './button.jsx';
 import { ask } from './dialog.jsx';
-import { ClearIcon, RestartIcon, StartIcon, StopIcon } from './icons.jsx';
+import {
+    ClearIcon,
+    KeyboardIcon,
+    RestartIcon,
+    SignalIcon,
+    StartIcon,
+    StopIcon,
+} from './icons.jsx';
+import { sendSignal, sendText } from './signaldialogs.jsx';
 
 async function clearLog(process) {
     const yes = await ask({
@@ -23,7 +31,8 @@ async function clearLog(process) {
         processAction(process, 'clear');
 }
 
-export function ProcessActions({ process, short, clear }) {
+// clear, talk: whether to offer to clear its logs, and to send it signals and text.
+export function ProcessActions({ process, short, clear, talk }) {
     if (process.state === 'REMOVED' || !can('process:control', process.environment))
         return null;
     const busy = outcomes.value.get(keyOf(process))?.phase === 'pending';
@@ -57,6 +66,24 @@ export function ProcessActions({ process, short, clear }) {
                 disabled={busy || !active}
                 onClick={act('restart')}
             />
+            {talk && (
+                <>
+                    <Button
+                        icon={SignalIcon}
+                        label={label('Signal…')}
+                        short={short}
+                        disabled={busy || !active}
+                        onClick={() => sendSignal(process)}
+                    />
+                    <Button
+                        icon={KeyboardIcon}
+                        label={label('Send text…')}
+                        short={short}
+                        disabled={busy || process.state !== 'RUNNING'}
+                        onClick={() => sendText(process)}
+                    />
+                </>
+            )}
             {clear && (process.stdout_log || process.stderr_log) && (
                 <Button
                     icon={ClearIcon}

@@ -5,11 +5,15 @@ import { matchesNode } from '../lib/fleet.js';
 import { nodePath } from '../lib/routes.js';
 import { nodeStateNames, nodeStates } from '../lib/states.js';
 import { query, setQuery } from '../router.js';
+import { can } from '../session.js';
 import { environments, loaded, nodes } from '../store.js';
+import { Button } from '../components/button.jsx';
 import { DataAge, Since } from '../components/age.jsx';
 import { Empty, Loading, NoNodes } from '../components/empty.jsx';
 import { Choice, Search } from '../components/filters.jsx';
+import { AddIcon } from '../components/icons.jsx';
 import { Link } from '../components/link.jsx';
+import { addNode } from '../components/nodeform.jsx';
 import { Counts, NodeState } from '../components/state.jsx';
 import { VirtualRows } from '../components/virtual.jsx';
 
@@ -111,6 +115,11 @@ export function Nodes() {
                         ? `${count(shown.length)} of ${plural(nodes.value.length, 'node')}`
                         : plural(nodes.value.length, 'node')}
                 </span>
+                {can('node:write') && (
+                    <div class="actions">
+                        <Button icon={AddIcon} label="Add a node" onClick={addNode} />
+                    </div>
+                )}
             </div>
             <div class="filters" role="search">
                 <Search label="Name, label or cause" wait={nodes.value.length > 2000 ? 120 : 0} />

@@ -64,7 +64,7 @@ export function Process({ node: name, id }) {
                         </span>
                     </span>
                 )}
-                {process && <ProcessActions process={process} clear />}
+                {process && <ProcessActions process={process} clear talk />}
             </div>
             {node?.state === 'down' && (
                 <p class="note">

@@ -1,0 +1,103 @@
+// Fields of forms, each with its label, its hint, and what the server had to say about it.
+function errorOf(problem, name) {
+    return problem?.errors?.find(({ field }) => field === name || field.startsWith(`${name}/`));
+}
+
+function Labelled({ name, label, hint, problem, children }) {
+    const error = errorOf(problem, name);
+    return (
+        <label class="field">
+            <span>{label}</span>
+            {children}
+            {hint && <small class="faint">{hint}</small>}
+            {error && (
+                <small class="field-error" role="alert">
+                    {error.message}
+                </small>
+            )}
+        </label>
+    );
+}
+
+export function TextField({ name, label, hint, values, set, problem, area, ...rest }) {
+    const props = {
+        name,
+        value: values[name] ?? '',
+        onInput: (event) => set({ [name]: event.currentTarget.value }),
+        autocomplete: 'off',
+        autocapitalize: 'none',
+        spellcheck: false,
+        'aria-invalid': errorOf(problem, name) ? 'true' : undefined,
+        ...rest,
+    };
+    return (
+        <Labelled name={name} label={label} hint={hint} problem={problem}>
+            {area ? <textarea {...props} /> : <input {...props} />}
+        </Labelled>
+    );
+}
+
+// options: [value, words] pairs.
+export function SelectField({ name, label, hint, values, set, problem, options, ...rest }) {
+    return (
+        <Labelled name={name} label={label} hint={hint} problem={problem}>
+            <select
+                name={name}
+                value={values[name] ?? ''}
+                onChange={(event) => set({ [name]: event.currentTarget.value })}
+                {...rest}
+            >
+                {options.map(([value, words]) => (
+                    <option key={value} value={value}>
+                        {words}
+                    </option>
+                ))}
+            </select>
+        </Labelled>
+    );
+}
+
+export function CheckField({ name, label, hint, values, set, disabled }) {
+    return (
+        <label class="check">
+            <input
+                type="checkbox"
+                name={name}
+                checked={Boolean(values[name])}
+                disabled={disabled}
+                onChange={(event) => set({ [name]: event.currentTarget.checked })}
+            />
+            <span>
+                {label}
+                {hint && <small class="faint">{hint}</small>}
+            </span>
+        </label>
+    );
+}
+
+// Many of a few: values[name] is the list of those that are ticked.
+export function ManyField({ name, label, hint, values, set, problem, options }) {
+    const chosen = values[name] ?? [];
+    const error = errorOf(problem, name);
+    const toggle = (option) => set({ [name]: chosen.includes(option)
+        ? chosen.filter((other) => other !== option) : [...chosen, option] });
+    return (
+        <fieldset class="many">
+            <legend>{label}</legend>
+            {hint && <small class="faint">{hint}</small>}
+            <div class="many-options">
+                {options.map(([option, words]) => (
+                    <label key={option} class="check">
+                        <input
+                            type="checkbox"
+                            checked={chosen.includes(option)}
+                            onChange={() => toggle(option)}
+                        />
+                        <span>{words}</span>
+                    </label>
+                ))}
+            </div>
+            {error && <small class="field-error">{error.message}</small>}
+        </fieldset>
+    );
+}
