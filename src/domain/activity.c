@@ -339,8 +339,9 @@ bool activity_time_parse(const char *text, int64_t *at)
     /* The 31st of a short month became the 1st of the next. */
     if (parts.tm_mday != day)
         return false;
-    *at =
-        ((int64_t) seconds + hour * 3600 + (minute - minutes) * 60 + second) * 1000 + milliseconds;
+    *at = ((int64_t) seconds + hour * INT64_C(3600) + (minute - minutes) * INT64_C(60) + second) *
+              1000 +
+          milliseconds;
     if (*at < 0)
         *at = 0;
     return true;
