@@ -12,15 +12,18 @@ import { Header } from './components/header.jsx';
 import { Link } from './components/link.jsx';
 import { ProblemBox } from './components/problem.jsx';
 import { Login } from './pages/login.jsx';
+import { NewOperation } from './pages/newoperation.jsx';
 import { Node } from './pages/node.jsx';
 import { Nodes } from './pages/nodes.jsx';
+import { Operation } from './pages/operation.jsx';
+import { Operations } from './pages/operations.jsx';
 import { Overview } from './pages/overview.jsx';
 import { Process } from './pages/process.jsx';
 import { Processes } from './pages/processes.jsx';
 import { SupervisorLog } from './pages/supervisorlog.jsx';
 
 function Page() {
-    const { name, node, process } = route.value;
+    const { name, node, process, id } = route.value;
     switch (name) {
         case 'overview':
             return <Overview />;
@@ -34,6 +37,12 @@ function Page() {
             return <SupervisorLog key={node} name={node} />;
         case 'processes':
             return <Processes />;
+        case 'operations':
+            return <Operations />;
+        case 'newoperation':
+            return <NewOperation />;
+        case 'operation':
+            return <Operation key={id} id={id} />;
         default:
             return (
                 <Empty title="There is no such page">

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { allows, matchesGlob } from '../../src/dashboard/lib/permissions.js';
-import { nodePath, parseRoute, processPath } from '../../src/dashboard/lib/routes.js';
+import { nodePath, operationPath, parseRoute, processPath } from '../../src/dashboard/lib/routes.js';
 
 test('paths of the page are found again', () => {
     assert.deepEqual(parseRoute(''), { name: 'overview' });
@@ -10,6 +10,11 @@ test('paths of the page are found again', () => {
     assert.deepEqual(parseRoute(processPath('web-1', 'web:web_00')),
         { name: 'process', node: 'web-1', process: 'web:web_00' });
     assert.deepEqual(parseRoute('nope'), { name: 'missing' });
+    assert.deepEqual(parseRoute('operations'), { name: 'operations' });
+    assert.deepEqual(parseRoute('operations/new'), { name: 'newoperation' });
+    assert.deepEqual(parseRoute(operationPath('0ff5')), { name: 'operation', id: '0ff5' });
+    assert.deepEqual(parseRoute('access/users'), { name: 'access', part: 'users' });
+    assert.deepEqual(parseRoute('access/others'), { name: 'missing' });
     assert.deepEqual(parseRoute('nodes/a/b'), { name: 'missing' });
     assert.deepEqual(parseRoute('nodes/%zz'), { name: 'missing' });
 });
@@ -31,8 +36,10 @@ test('globs match as environments are bound', () => {
     assert.ok(matchesGlob('*', 'anything'));
     assert.ok(matchesGlob('prod*', 'production'));
     assert.ok(!matchesGlob('prod*', 'preprod'));
-    assert.ok(matchesGlob('eu-[ab]', 'eu-a'));
-    assert.ok(!matchesGlob('eu-[!ab]', 'eu-a'));
+    assert.ok(!matchesGlob('eu-[ab]', 'eu-a'));
+    assert.ok(matchesGlob('eu-[ab]', 'eu-[ab]'));
+    assert.ok(matchesGlob('a\\*', 'a*'));
+    assert.ok(!matchesGlob('a\\*', 'ab'));
     assert.ok(matchesGlob('a.b', 'a.b'));
     assert.ok(!matchesGlob('a.b', 'axb'));
     assert.ok(matchesGlob('st?ging', 'staging'));

@@ -24,7 +24,7 @@ function show(question, givenUp) {
     });
 }
 
-// {title, children, confirm, danger, typed, submit}: typed is what must be typed to go on.
+// {title, children, confirm, giveUp, danger, typed, submit}: typed is what must be typed first.
 export const ask = (question) => show({ submit: () => true, ...question }, false);
 
 // {title, fields (a component of {values, set, problem}), initial, confirm, danger, wide, submit}
@@ -103,7 +103,7 @@ function Question({ question }) {
                 </div>
                 <div class="dialog-buttons">
                     <button type="button" class="button dialog-cancel" onClick={giveUp}>
-                        Cancel
+                        {question.giveUp ?? 'Cancel'}
                     </button>
                     <button
                         type="submit"

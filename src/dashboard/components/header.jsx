@@ -1,7 +1,7 @@
 // Name, ways around, how current the page is, who is signed in.
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { route } from '../router.js';
-import { logout, user } from '../session.js';
+import { can, logout, user } from '../session.js';
 import { nextTheme, theme } from '../theme.js';
 import { totals } from '../store.js';
 import { count } from '../lib/format.js';
@@ -28,6 +28,17 @@ export function ThemeButton() {
     );
 }
 
+// On a phone the tabs scroll: the one that is shown is in sight.
+function useTabInSight() {
+    const tabs = useRef(null);
+    const { name } = route.value;
+    useEffect(() => {
+        tabs.current.querySelector('[aria-current]')?.scrollIntoView(
+            { inline: 'center', block: 'nearest' });
+    }, [name]);
+    return tabs;
+}
+
 function Tab({ to, names, children, alarm, alarmWord }) {
     const current = names.includes(route.value.name);
     return (
@@ -46,6 +57,7 @@ function Tab({ to, names, children, alarm, alarmWord }) {
 export function Header() {
     const [problem, setProblem] = useState(null);
     const leave = () => logout().catch(setProblem);
+    const tabs = useTabInSight();
     const { nodes, processes } = totals.value;
     return (
         <header class="header">
@@ -54,7 +66,7 @@ export function Header() {
                     <Logo />
                     cesid
                 </Link>
-                <nav class="tabs" aria-label="Pages">
+                <nav class="tabs" aria-label="Pages" ref={tabs}>
                     <Tab to="" names={['overview']}>
                         Overview
                     </Tab>
@@ -74,6 +86,14 @@ export function Header() {
                     >
                         Processes
                     </Tab>
+                    {can('process:read') && (
+                        <Tab
+                            to="operations"
+                            names={['operations', 'operation', 'newoperation']}
+                        >
+                            Operations
+                        </Tab>
+                    )}
                 </nav>
                 <div class="header-end">
                     <Connection />

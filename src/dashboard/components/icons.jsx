@@ -109,6 +109,11 @@ export const CheckIcon = icon(
         <path d="M1.8 8h3l1.8-4.2 2.8 8.4L11.2 8h3" />
     </>,
 );
+export const ManyIcon = icon(
+    <>
+        <path d="M2.8 4.2 4 5.4l2-2.4M2.8 11.2 4 12.4l2-2.4M8.5 4.5h5M8.5 11.5h5" />
+    </>,
+);
 export const EditIcon = icon(<path d="m10.8 2.8 2.4 2.4L5.6 12.8l-3 .6.6-3z" />);
 export const AddIcon = icon(<path d="M8 3v10M3 8h10" />);
 export const PowerIcon = icon(

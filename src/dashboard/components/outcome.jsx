@@ -2,9 +2,11 @@
 import { dismiss, outcomes } from '../actions.js';
 import { now } from '../clock.js';
 import { duration, plural, span } from '../lib/format.js';
+import { operationPath } from '../lib/routes.js';
 import { kept, words } from '../lib/words.js';
 import { Answer } from './answer.jsx';
 import { CloseIcon, Mark } from './icons.jsx';
+import { Link } from './link.jsx';
 import { ProblemText } from './problem.jsx';
 
 function Failures({ operation }) {
@@ -54,7 +56,10 @@ export function Outcome({ of: key }) {
                 <span class="spinner" aria-hidden="true" />
                 <span>
                     {word.doing}
-                    {progress(outcome)}…{waited > 3000 && ` ${span(waited)}`}
+                    {progress(outcome)}…{waited > 3000 && ` ${span(waited)}`}{' '}
+                    {outcome.operation?.total > 1 && (
+                        <Link to={operationPath(outcome.operation.id)}>Follow it</Link>
+                    )}
                 </span>
             </div>
         );
@@ -82,6 +87,9 @@ export function Outcome({ of: key }) {
                 <strong>{word.not}.</strong> <ProblemText problem={outcome.problem} />
                 <Failures operation={outcome.operation} />
                 <Answer outcome={outcome} />
+                {outcome.operation?.total > 1 && (
+                    <Link to={operationPath(outcome.operation.id)}>All its results</Link>
+                )}
             </div>
             <Dismiss of={key} />
         </div>

@@ -5,7 +5,7 @@ import { Mark } from './icons.jsx';
 
 const strange = (name) => ({ tone: 'odd', mark: 'question', word: String(name) });
 
-function Badge({ look }) {
+export function Badge({ look }) {
     return (
         <span class={`state tone-${look.tone}`}>
             <Mark shape={look.mark} />

@@ -1,24 +1,20 @@
 // What the user may do, from the bindings of GET /auth/me. The server decides; this only keeps
 // controls from being offered that it would refuse.
 
+// As the server reads them: * and ?, and a backslash before a character that is meant as it is.
 function globExpression(glob) {
     let source = '';
     for (let at = 0; at < glob.length; at++) {
         const c = glob[at];
-        const close = c === '[' ? glob.indexOf(']', at + 2) : -1;
-        if (c === '*') {
+        if (c === '*')
             source += '.*';
-        } else if (c === '?') {
+        else if (c === '?')
             source += '.';
-        } else if (close > 0) {
-            const inside = glob.slice(at + 1, close).replace(/^!/, '^').replace(/[\\\]]/g, '\\$&');
-            source += `[${inside}]`;
-            at = close;
-        } else {
-            source += c.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
-        }
+        else
+            source += (c === '\\' && at + 1 < glob.length ? glob[++at] : c)
+                .replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
     }
-    return new RegExp(`^${source}$`, 's');
+    return new RegExp(`^${source}$`, 'su');
 }
 
 export function matchesGlob(glob, name) {
@@ -30,3 +26,7 @@ export function allows(bindings, permission, environment) {
     return (bindings ?? []).some((binding) => binding.permissions.includes(permission) &&
         (environment === undefined || matchesGlob(binding.environment, environment)));
 }
+
+// Rights over cesid itself count only where they hold everywhere.
+export const allowsEverywhere = (bindings, permission) => (bindings ?? []).some((binding) =>
+    binding.environment === '*' && binding.permissions.includes(permission));

@@ -10,7 +10,11 @@ export function pathOf(...segments) {
 
 export const nodePath = (node) => pathOf('nodes', node);
 export const processPath = (node, id) => pathOf('nodes', node, 'processes', id);
+export const operationPath = (id) => pathOf('operations', id);
 export const supervisorLogPath = (node) => pathOf('nodes', node, 'log');
+
+const pages = ['nodes', 'processes', 'operations', 'activity', 'system', 'profile'];
+export const accessParts = ['users', 'roles', 'bindings'];
 
 function segmentsOf(path) {
     try {
@@ -29,10 +33,12 @@ export function parseRoute(path) {
     const length = segments.length;
     if (length === 0)
         return { name: 'overview' };
-    if (length === 1 && first === 'nodes')
-        return { name: 'nodes' };
-    if (length === 1 && first === 'processes')
-        return { name: 'processes' };
+    if (length === 1 && pages.includes(first))
+        return { name: first };
+    if (length === 2 && first === 'operations')
+        return second === 'new' ? { name: 'newoperation' } : { name: 'operation', id: second };
+    if (length === 2 && first === 'access' && accessParts.includes(second))
+        return { name: 'access', part: second };
     if (length === 2 && first === 'nodes')
         return { name: 'node', node: second };
     if (length === 3 && first === 'nodes' && third === 'log')

@@ -1,6 +1,6 @@
 // All processes of the fleet: searched, filtered and paged by the server, kept current.
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { count, plural } from '../lib/format.js';
+import { useEffect, useRef } from 'preact/hooks';
+import { plural } from '../lib/format.js';
 import { keyOf } from '../lib/processset.js';
 import { processStateNames, processStates } from '../lib/states.js';
 import { query, setQuery } from '../router.js';
@@ -9,7 +9,9 @@ import { environments, loaded, nodes } from '../store.js';
 import { Button } from '../components/button.jsx';
 import { Empty, Loading, NoNodes } from '../components/empty.jsx';
 import { Choice, Search } from '../components/filters.jsx';
-import { NextIcon, PreviousIcon, RefreshIcon } from '../components/icons.jsx';
+import { ManyIcon, RefreshIcon } from '../components/icons.jsx';
+import { Link } from '../components/link.jsx';
+import { Pager, useTrail } from '../components/pager.jsx';
 import { ProblemBox } from '../components/problem.jsx';
 import { ProcessRow, ProcessTable } from '../components/processrow.jsx';
 import { PAGE, useProcessPages } from '../components/useprocesspages.js';
@@ -19,35 +21,14 @@ const stateOptions = [
     ...processStateNames.map((state) => [state, processStates[state].word]),
 ];
 
-function Pager({ page, trail, setTrail }) {
-    if (trail.length === 0 && !page.next)
-        return null;
-    const first = trail.length * PAGE;
-    return (
-        <nav class="pager" aria-label="Pages of the list">
-            <Button
-                icon={PreviousIcon}
-                label="Previous"
-                disabled={trail.length === 0}
-                onClick={() => {
-                    setTrail(trail.slice(0, -1));
-                    scrollTo(0, 0);
-                }}
-            />
-            <span>
-                {count(first + 1)} to {count(first + page.items.length)} of {count(page.total)}
-            </span>
-            <Button
-                icon={NextIcon}
-                label="Next"
-                disabled={!page.next}
-                onClick={() => {
-                    setTrail([...trail, page.next]);
-                    scrollTo(0, 0);
-                }}
-            />
-        </nav>
-    );
+// The filter as the beginning of a selection.
+function selectionOf({ state, environment }) {
+    const given = new URLSearchParams();
+    if (state)
+        given.set('states', state);
+    if (environment)
+        given.set('environments', environment);
+    return given.size ? `?${given}` : '';
 }
 
 function Rows({ page, table, filtered }) {
@@ -87,16 +68,12 @@ export function Processes() {
         environment: query.value.get('environment') ?? '',
     };
     const table = useRef(null);
-    const [paging, setPaging] = useState({ of: '', trail: [] });
-    // Another filter starts at its first page.
-    const of = JSON.stringify(filter);
-    const trail = paging.of === of ? paging.trail : [];
-    const setTrail = (next) => setPaging({ of, trail: next });
+    const { cursor, trail, setTrail } = useTrail(JSON.stringify(filter));
     const held = () =>
         Boolean(
             table.current?.matches(':hover') || table.current?.contains(document.activeElement),
         );
-    const page = useProcessPages(filter, trail.at(-1) ?? '', held);
+    const page = useProcessPages(filter, cursor, held);
 
     useEffect(() => {
         document.title = 'Processes · cesid';
@@ -112,6 +89,14 @@ export function Processes() {
                 <span class="page-count" role="status">
                     {page.items && plural(page.total, 'process', 'processes')}
                 </span>
+                {can('process:control') && (
+                    <div class="actions">
+                        <Link to={`operations/new${selectionOf(filter)}`} class="button">
+                            <ManyIcon />
+                            <span>Act on many</span>
+                        </Link>
+                    </div>
+                )}
                 {page.outdated > 0 && (
                     <Button
                         icon={RefreshIcon}
@@ -147,7 +132,7 @@ export function Processes() {
                     filtered={filter.q || filter.state || filter.environment}
                 />
             )}
-            {page.items && <Pager page={page} trail={trail} setTrail={setTrail} />}
+            {page.items && <Pager page={page} size={PAGE} trail={trail} setTrail={setTrail} />}
         </>
     );
 }
