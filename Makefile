@@ -55,7 +55,7 @@ ASSETS_OBJECT := $(BUILD)/obj/gen/assets.o
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 
-.PHONY: FORCE all check unit programs dashboard install uninstall clean distclean fake fuzz fuzz-targets bench compile-commands
+.PHONY: FORCE all check unit programs dashboard install install-configuration uninstall clean distclean fake fuzz fuzz-targets bench compile-commands
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -155,16 +155,60 @@ $(BUILD)/obj/fake/%.o: tests/fake/%.c
 check: unit
 	$(Q)scripts/check-layers $(BUILD)
 
-install: all
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/man/man5 \
-	    $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 755 $(BUILD)/cesid $(DESTDIR)$(PREFIX)/sbin/cesid
-	install -m 644 man/cesid.8 $(DESTDIR)$(PREFIX)/share/man/man8/cesid.8
-	install -m 644 man/cesid.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/cesid.conf.5
+# Where things go. The samples name the places of a package; what is installed names these.
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/cesid
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSCONFDIR ?= /etc
+LOCALSTATEDIR ?= /var
+RUNDIR ?= /run
 
+# settle FROM, TO, MODE
+define settle
+	$(Q)sed $(4) -e 's|/usr/sbin/cesid|$(SBINDIR)/cesid|g' \
+	    -e 's@/etc/\(cesid\|default/cesid\)@$(SYSCONFDIR)/\1@g' \
+	    -e 's@/var/\(lib\|log\)/cesid@$(LOCALSTATEDIR)/\1/cesid@g' \
+	    -e 's|/run/cesid|$(RUNDIR)/cesid|g' $(1) > $(DESTDIR)$(2).new
+	$(Q)chmod $(3) $(DESTDIR)$(2).new && mv $(DESTDIR)$(2).new $(DESTDIR)$(2)
+endef
+
+MANUALS := $(wildcard man/*.[1-8])
+SAMPLES := conf/nginx.conf conf/stunnel.conf conf/prometheus.yml conf/prometheus-rules.yml
+
+# A configuration that is there stays as it is. The one that is installed differs from the defaults
+# in what a service needs: a user of its own and a log file.
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(COMPLETIONDIR) \
+	    $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/init.d $(DESTDIR)$(SYSCONFDIR)/logrotate.d
+	install -d -m 750 $(DESTDIR)$(SYSCONFDIR)/cesid
+	install -m 755 $(BUILD)/cesid $(DESTDIR)$(SBINDIR)/cesid
+	$(Q)for page in $(MANUALS); do \
+	    install -d $(DESTDIR)$(MANDIR)/man$${page##*.} && \
+	    install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/ || exit 1; done
+	install -m 644 conf/cesid.bash-completion $(DESTDIR)$(COMPLETIONDIR)/cesid
+	install -m 644 $(wildcard $(SAMPLES)) $(DESTDIR)$(DOCDIR)/examples/
+	$(call settle,conf/cesid.init,$(SYSCONFDIR)/init.d/cesid,755)
+	$(call settle,conf/cesid.service,$(UNITDIR)/cesid.service,644)
+	$(call settle,conf/cesid.logrotate,$(SYSCONFDIR)/logrotate.d/cesid,644)
+	$(Q)[ -e $(DESTDIR)$(SYSCONFDIR)/cesid/nodes.conf ] || \
+	    install -m 640 conf/nodes.conf $(DESTDIR)$(SYSCONFDIR)/cesid/nodes.conf
+	$(Q)[ ! -e $(DESTDIR)$(SYSCONFDIR)/cesid/cesid.conf ] || exit 0; \
+	    $(MAKE) --no-print-directory install-configuration
+
+install-configuration:
+	$(call settle,conf/cesid.conf,$(SYSCONFDIR)/cesid/cesid.conf,640,$(strip \
+	    -e '/^server:/,/^}/s|user = ""; \{5\}|user = "cesid";|' \
+	    -e '/^log:/,/^}/s|file = ""; *|file = "/var/log/cesid/cesid.log"; |'))
+
+# The configuration stays: it may hold what somebody wrote.
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/cesid $(DESTDIR)$(PREFIX)/share/man/man8/cesid.8 \
-	    $(DESTDIR)$(PREFIX)/share/man/man5/cesid.conf.5
+	rm -f $(DESTDIR)$(SBINDIR)/cesid $(DESTDIR)$(COMPLETIONDIR)/cesid \
+	    $(DESTDIR)$(UNITDIR)/cesid.service $(DESTDIR)$(SYSCONFDIR)/init.d/cesid \
+	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d/cesid
+	$(Q)for page in $(MANUALS); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+	rm -rf $(DESTDIR)$(DOCDIR)
 
 clean:
 	rm -rf $(BUILD)

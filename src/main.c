@@ -455,8 +455,10 @@ static int serve(const struct options *options, struct config *config)
         error = pidfile_open(options->pidfile, &house.pidfile);
     thread_adopt("main");
     house.config = config_box_create(config_ref(config));
+    log_echo_errors(true);
     if (error == CESID_OK)
         error = start(&house, options, config);
+    log_echo_errors(false);
     if (error == CESID_OK) {
         daemon_report(&parent, EXIT_SUCCESS);
         say_ready(&house, config);

@@ -74,6 +74,9 @@ void log_set_request(const char *request_id);
  * returns CESID_E_INTERNAL with errno set. */
 int log_open(const char *file, enum log_format format) CESID_WARN_UNUSED;
 int log_reopen(void) CESID_WARN_UNUSED; /* after rotation; same promise */
+/* Errors go to standard error as well as to the log's file: while somebody waits there for a start.
+ */
+void log_echo_errors(bool on);
 void log_close(void);
 
 /* A failure that repeats: says yes at the 1st, 2nd, 4th, 8th… time and at least every hour, and

@@ -50,6 +50,7 @@ static int output = STDERR_FILENO;
 static bool stalled; /* the last line found no room in the output */
 static bool torn;    /* the last line was written in part */
 static int64_t lost; /* lines since one last got through */
+static bool echoing; /* errors go to standard error, too */
 static char *file_name;
 static struct own_level own_levels[SUBSYSTEMS_MAX];
 /* atomic */
@@ -305,6 +306,19 @@ static void write_locked(const char *data, size_t length)
     lost = put_locked(data, length) ? 0 : 1;
 }
 
+static void echo_locked(const char *data, size_t length)
+{
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    ssize_t written;
+
+    lock_assert_held(&log_lock);
+    if (poll(&room, 1, STALL_MS) <= 0)
+        return;
+    do
+        written = write(STDERR_FILENO, data, length);
+    while (written < 0 && errno == EINTR);
+}
+
 void log_write(enum log_level level, const char *subsystem, const char *message, ...)
 {
     struct log_field fields[FIELDS_MAX];
@@ -328,6 +342,8 @@ void log_write(enum log_level level, const char *subsystem, const char *message,
     build(&line, level, subsystem, message, fields, count);
     lock_acquire(&log_lock);
     write_locked(line.data, line.length);
+    if (echoing && level == LOG_LEVEL_ERROR && output != STDERR_FILENO)
+        echo_locked(line.data, line.length);
     lock_release(&log_lock);
     __atomic_add_fetch(&counts[level], 1, __ATOMIC_RELAXED);
     strbuf_destroy(&line);
@@ -385,6 +401,13 @@ int log_reopen(void)
     lock_release(&log_lock);
     close_output(old);
     return descriptor < 0 ? CESID_E_INTERNAL : CESID_OK;
+}
+
+void log_echo_errors(bool on)
+{
+    lock_acquire(&log_lock);
+    echoing = on;
+    lock_release(&log_lock);
 }
 
 void log_close(void)

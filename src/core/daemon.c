@@ -155,7 +155,9 @@ int pidfile_open(const char *path, struct pidfile **pidfile)
         return error;
     char text[32];
     int length = snprintf(text, sizeof(text), "%ld\n", (long) getpid());
-    if (ftruncate(fd, 0) != 0 || write(fd, text, (size_t) length) != length) {
+    /* A daemon's umask keeps its files from others; this one they may read: status is for all. */
+    if (fchmod(fd, 0644) != 0 || ftruncate(fd, 0) != 0 ||
+        write(fd, text, (size_t) length) != length) {
         log_error("main", "cannot write the pid file", log_s("pidfile", path),
                   log_s("error", strerror(errno)));
         close(fd);
