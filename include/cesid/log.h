@@ -67,8 +67,19 @@ const char *log_level_name(enum log_level level);
 bool log_level_parse(const char *text, enum log_level *level);
 uint64_t log_count(enum log_level level); /* lines written, for cesid_log_messages_total */
 
-/* The request that this thread serves; copied, NULL ends it. */
+/* The request that this thread serves, and the trace that it is a part of (W3C trace context);
+ * copied, NULL ends it. A new request begins without a trace. */
 void log_set_request(const char *request_id);
+void log_set_trace(const char *trace_id);
+
+/* Both, to be taken along by work that goes on in another thread: log_swap puts one in place and
+ * the former into the argument, so that a second call undoes the first. */
+struct log_context {
+    char request[65];
+    char trace[33];
+};
+struct log_context log_context(void);
+void log_swap(struct log_context *context);
 
 /* file NULL or "": standard error. Opens appending, mode 0640; on failure keeps the old output and
  * returns CESID_E_INTERNAL with errno set. */

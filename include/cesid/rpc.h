@@ -66,7 +66,6 @@ struct rpc_request {
     double connect_timeout; /* seconds; for streams also how long the headers may take */
     bool deferred;          /* supervisord counts characters in Content-Length of these answers:
                                read to the end of the connection, which is then closed */
-    const char *request_id; /* for the log; NULL: none */
     /* Streams: called on the loop thread for each piece; false ends the call with CANCELLED. NULL:
      * collect. */
     bool (*on_data)(void *argument, const char *data, size_t length);

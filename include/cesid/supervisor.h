@@ -86,7 +86,6 @@ struct supervisor_call {
     bool deferred; /* set for start, stop and group methods: see rpc.h */
     int64_t deadline;
     double connect_timeout;
-    const char *request_id;
 };
 void supervisor_call_init(struct supervisor_call *call, const char *method,
                           const struct config *config, double timeout /* seconds from now */);

@@ -60,11 +60,30 @@ static int most_verbose = LOG_LEVEL_INFO; /* of all: most calls end here */
 static int format = LOG_FORMAT_TEXT;
 static uint64_t counts[LOG_LEVELS];
 
-static _Thread_local char request[65];
+static _Thread_local struct log_context own;
 
 void log_set_request(const char *request_id)
 {
-    snprintf(request, sizeof(request), "%s", request_id != NULL ? request_id : "");
+    snprintf(own.request, sizeof(own.request), "%s", request_id != NULL ? request_id : "");
+    own.trace[0] = '\0';
+}
+
+void log_set_trace(const char *trace_id)
+{
+    snprintf(own.trace, sizeof(own.trace), "%s", trace_id != NULL ? trace_id : "");
+}
+
+struct log_context log_context(void)
+{
+    return own;
+}
+
+void log_swap(struct log_context *context)
+{
+    struct log_context former = own;
+
+    own = *context;
+    *context = former;
 }
 
 const char *log_level_name(enum log_level level)
@@ -220,9 +239,13 @@ static void build_text(struct strbuf *line, enum log_level level, const char *su
         }
     }
     line->limit += LINE_END_BYTES;
-    if (request[0] != '\0') {
+    if (own.request[0] != '\0') {
         strbuf_puts(line, " request=");
-        text_add_escaped(line, request, strlen(request));
+        text_add_escaped(line, own.request, strlen(own.request));
+    }
+    if (own.trace[0] != '\0') {
+        strbuf_puts(line, " trace=");
+        text_add_escaped(line, own.trace, strlen(own.trace));
     }
 }
 
@@ -247,9 +270,13 @@ static void build_json(struct strbuf *line, enum log_level level, const char *su
         }
     }
     line->limit += LINE_END_BYTES;
-    if (request[0] != '\0') {
+    if (own.request[0] != '\0') {
         strbuf_puts(line, ",\"request_id\":");
-        text_add_json(line, request, strlen(request));
+        text_add_json(line, own.request, strlen(own.request));
+    }
+    if (own.trace[0] != '\0') {
+        strbuf_puts(line, ",\"trace_id\":");
+        text_add_json(line, own.trace, strlen(own.trace));
     }
     strbuf_putc(line, '}');
 }

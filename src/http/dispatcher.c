@@ -46,6 +46,35 @@ static void make_id(char id[REQUEST_ID_SIZE], const char *sent)
         (void) snprintf(id + 2 * i, 3, "%02x", random[i]);
 }
 
+static bool is_hex(const char *text, size_t length)
+{
+    return strspn(text, "0123456789abcdef") >= length;
+}
+
+static bool is_zero(const char *text, size_t length)
+{
+    return strspn(text, "0") >= length;
+}
+
+/* W3C trace context: VERSION-TRACE-PARENT-FLAGS, and more of later versions. What is not one is
+ * ignored, as it is to be. */
+static void take_trace(const char *sent)
+{
+    char trace[33];
+    size_t length = sent == NULL ? 0 : strlen(sent);
+
+    if (length < 55 || !is_hex(sent, 2) || strncmp(sent, "ff", 2) == 0 || sent[2] != '-' ||
+        !is_hex(sent + 3, 32) || is_zero(sent + 3, 32) || sent[35] != '-' ||
+        !is_hex(sent + 36, 16) || is_zero(sent + 36, 16) || sent[52] != '-' ||
+        !is_hex(sent + 53, 2))
+        return;
+    if (length > 55 && (strncmp(sent, "00", 2) == 0 || sent[55] != '-'))
+        return;
+    memcpy(trace, sent + 3, 32);
+    trace[32] = '\0';
+    log_set_trace(trace);
+}
+
 /* Whether a comma-separated header holds that token. */
 static bool has_token(const char *list, const char *token)
 {
@@ -107,6 +136,7 @@ static void begin(struct handling *handling, struct serving *serving,
     response_init(&handling->response, request);
     make_id(request->id, mg_get_header(connection, "X-Request-ID"));
     log_set_request(request->id);
+    take_trace(mg_get_header(connection, "traceparent"));
     (void) snprintf(request->address, sizeof(request->address), "%s", info->remote_addr);
 }
 

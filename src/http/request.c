@@ -134,7 +134,6 @@ int request_call(struct request *request, struct supervisor_call *call,
     *result = (struct supervisor_result){0};
     int error = request_node_allow(request, settings);
     if (error == 0) {
-        call->request_id = request->id;
         error = supervisor_wait(settings->endpoint, call, request_cancelled, request, result);
         request_node_report(request, error);
         if (error != 0)

@@ -92,7 +92,6 @@ static int check_call(struct request *request, const char *method, struct superv
     struct node_settings *settings = node_settings(request->node);
     struct supervisor_call call;
     supervisor_call_init(&call, method, request->config, request->config->timeouts.refresh);
-    call.request_id = request->id;
     int error = supervisor_wait(settings->endpoint, &call, request_cancelled, request, result);
     supervisor_call_destroy(&call);
     node_settings_unref(&settings);

@@ -123,7 +123,6 @@ static void call_free(struct rpc_call *call)
 {
     free(call->path);
     free(call->body);
-    free(call->request_id);
     free(call);
 }
 
@@ -159,7 +158,7 @@ int rpc_submit(struct rpc_endpoint *endpoint, const struct rpc_request *request,
     call->submitted_at = clock_now();
     call->deadline = request->deadline;
     call->connect_timeout = request->connect_timeout;
-    call->request_id = mem_string(request->request_id);
+    call->context = log_context();
     call->on_data = request->on_data;
     call->done = request->done;
     call->argument = request->argument;
@@ -234,13 +233,15 @@ static void finish(struct rpc_call *call, struct rpc_verdict *verdict)
         .body_length = whole ? transfer->body.length : 0,
         .duration = clock_seconds_since(call->submitted_at),
     };
+    log_swap(&call->context);
     log_debug("rpc", "a call ended", log_s("node", call->endpoint->name),
-              log_s("request_id", call->request_id), log_s("result", error_code(result.error)),
+              log_s("result", error_code(result.error)),
               log_s("cause", rpc_cause_name(result.cause)), log_i("status", result.status),
               log_f("duration", result.duration));
     atomic_fetch_sub(&call->endpoint->engine->calls, 1);
     lock_assert_none_held();
     call->done(call->argument, &result);
+    log_swap(&call->context);
     atomic_store(&call->cancelled, true); /* from now on cancelling does nothing */
     if (transfer != NULL)
         rpc_transfer_give_back(transfer);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "cesid/lock.h"
+#include "cesid/log.h"
 #include "cesid/rpc.h"
 #include "cesid/secret.h"
 #include "cesid/strbuf.h"
@@ -131,7 +132,7 @@ struct rpc_call {
     size_t answer_max;
     int64_t submitted_at, deadline;
     double connect_timeout;
-    char *request_id;
+    struct log_context context; /* of who submitted it; for `done`, too */
     bool (*on_data)(void *argument, const char *data, size_t length);
     void (*done)(void *argument, const struct rpc_result *result);
     void *argument;

@@ -56,6 +56,9 @@ void store_count(const char *statement, int status, int64_t since)
 {
     metrics_count(METRIC_STORE_OPERATIONS, statement, error_code(status < 0 ? status : 0));
     metrics_observe(METRIC_STORE_DURATION, clock_seconds_since(since), statement);
+    log_debug("store", "a statement ran", log_s("statement", statement),
+              log_s("result", error_code(status < 0 ? status : 0)),
+              log_f("duration", clock_seconds_since(since)));
 }
 
 /* ---- the pool ---- */

@@ -165,7 +165,6 @@ int supervisor_submit(struct rpc_endpoint *endpoint, struct supervisor_call *cal
         .deadline = call->deadline,
         .connect_timeout = call->connect_timeout,
         .deferred = call->deferred,
-        .request_id = call->request_id,
         .done = on_done,
         .argument = job,
     };

@@ -187,6 +187,7 @@ static struct operation *create(struct operations *operations,
     operation->argument = mem_string(request->argument);
     operation->actor = mem_string(request->actor);
     operation->request_id = mem_string(request->request_id);
+    operation->context = log_context();
     operation->created_at = clock_wall();
     operation->parallelism =
         request->parallelism > 0 ? request->parallelism : config->operations.parallelism;
@@ -348,6 +349,7 @@ void operation_finished(struct operation *operation)
 {
     struct operations *operations = operation->operations;
     struct operation *timed = NULL;
+    struct log_context context;
     enum operation_state state;
     size_t succeeded, failed;
 
@@ -366,9 +368,12 @@ void operation_finished(struct operation *operation)
     operation_publish(operation, true);
     operation_remember(operation);
     operation_tell(operation);
+    context = operation->context;
+    log_swap(&context);
     log_info("operation", "operation ended", log_s("operation", operation->id),
              log_s("state", operation_state_name(state)), log_i("succeeded", (int64_t) succeeded),
              log_i("failed", (int64_t) failed));
+    log_swap(&context);
 
     lock_acquire(&operations->lock);
     if (operation->timer.position != DUE_NOWHERE) {

@@ -7,6 +7,7 @@
 #include <uthash.h>
 
 #include "cesid/lock.h"
+#include "cesid/log.h"
 #include "cesid/operation.h"
 #include "cesid/thread.h"
 #include "due_heap.h"
@@ -74,7 +75,8 @@ struct operation {
     enum operation_action action;
     char *argument; /* the signal, or the text for standard input; NULL for others */
     char *actor, *request_id;
-    char **environments; /* of all targets, each once, sorted */
+    struct log_context context; /* of who asked for it */
+    char **environments;        /* of all targets, each once, sorted */
     size_t environments_count;
     int64_t created_at; /* wall milliseconds */
     int parallelism;

@@ -78,6 +78,7 @@ static void submit(struct target *target, enum phase phase, uint64_t step, const
     struct node_settings *settings = node_settings(target->node);
     struct supervisor_call call;
     struct rpc_call *handle = NULL;
+    struct log_context context;
     int error;
 
     if (settings->endpoint == NULL) {
@@ -86,14 +87,16 @@ static void submit(struct target *target, enum phase phase, uint64_t step, const
         goto out;
     }
     supervisor_call_init(&call, method, config, timeout);
-    call.request_id = operation->request_id;
     xmlrpc_add_string(&call.body, target->process, strlen(target->process));
     if (phase == PHASE_SEND)
         xmlrpc_add_string(&call.body, operation->argument, strlen(operation->argument));
     else if (phase != PHASE_LOOK)
         xmlrpc_add_boolean(&call.body, true); /* wait until it is so */
     operation_ref(operation);                 /* of the call */
+    context = operation->context;
+    log_swap(&context);
     error = supervisor_submit(settings->endpoint, &call, step_done, target, &handle);
+    log_swap(&context);
     supervisor_call_destroy(&call);
     if (error == CESID_OK) {
         keep_handle(target, step, &handle);

@@ -119,11 +119,15 @@ void target_finish(struct target *target, int error, const char *detail)
     lock_release(&operation->lock);
     if (!first)
         return;
-    if (error != CESID_OK && begun)
+    if (error != CESID_OK && begun) {
+        struct log_context context = operation->context;
+
+        log_swap(&context);
         log_warning("operation", "action failed", log_s("operation", operation->id),
                     log_s("node", node_name(target->node)), log_s("process", target->process),
-                    log_s("code", error_code(error)), log_s("detail", said),
-                    log_s("for", operation->request_id));
+                    log_s("code", error_code(error)), log_s("detail", said));
+        log_swap(&context);
+    }
     if (probing)
         node_breaker_report(target->node, CESID_E_CANCELLED, &(struct breaker_settings){0});
     target_clear_timer(target);

@@ -283,6 +283,26 @@ static void lines_carry_the_request_of_their_thread(void **state)
                        " error store statement failed\n");
 }
 
+static void work_takes_its_request_along(void **state)
+{
+    (void) state;
+    struct log_context context;
+
+    log_set_request("first");
+    log_set_trace("0af7651916cd43dd8448eb211c80319c");
+    context = log_context();
+    log_set_request("second");
+    log_swap(&context);
+    log_error("rpc", "a call ended");
+    log_swap(&context);
+    log_error("rpc", "a call ended");
+    log_set_request(NULL);
+    log_error("rpc", "a call ended");
+    assert_logged(
+        TIME " error rpc a call ended request=first trace=0af7651916cd43dd8448eb211c80319c\n" TIME
+             " error rpc a call ended request=second\n" TIME " error rpc a call ended\n");
+}
+
 static void levels_are_kept(void **state)
 {
     (void) state;
@@ -681,6 +701,7 @@ int main(void)
         TEXT("R9.5 a request id cannot break out either", a_request_id_cannot_break_out_either),
         TEXT("R10.2 lines carry the request of their thread",
              lines_carry_the_request_of_their_thread),
+        TEXT("R10.2 work takes its request and its trace along", work_takes_its_request_along),
         TEXT("R10.2 a long line is cut, its request is kept", a_long_line_is_cut_whole),
         JSON("R10.2 a long JSON line is still JSON", a_long_json_line_is_still_json),
         TEXT("log: more fields than fit do no harm", more_fields_than_fit_do_no_harm),
