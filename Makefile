@@ -134,8 +134,8 @@ fuzz-targets: $(FUZZ_TARGETS)
 
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/libcesid.a
 	$(call say,FUZZ)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(BUILD)/obj/fuzz_$*.d $(ALL_LDFLAGS) -fsanitize=fuzzer \
-	    -o $@ $< $(BUILD)/libcesid.a $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $(BUILD)/obj/fuzz_$*.d $(ALL_LDFLAGS) \
+	    -fsanitize=fuzzer -o $@ $< $(BUILD)/libcesid.a $(LIBS) -lcmocka
 
 # The fake supervisord of the tests (tests/fake): a program of its own, it shares nothing with cesid.
 FAKE := $(BUILD)/fake/fake-supervisord
