@@ -72,7 +72,7 @@ struct route {
                            is not recorded */
     const char *resource; /* of an action: the kind of what it acts on, "node" */
     /* For the description (openapi.h). answers: "200:Node 202:Operation", where [Node] is a list
-     * of them, a|b one of both, and a media type is text. problems: "409 502", what its handler may
+     * of them, a|b one of both, and media types are text. problems: "409 502", what its handler may
      * answer besides what all of its kind may. */
     const char *answers;
     const char *problems;

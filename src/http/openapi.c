@@ -250,19 +250,32 @@ static void put_shape_type(struct json *json, const char *what)
     json_object_end(json);
 }
 
-static void put_content(struct json *json, const char *what)
+static void put_media(struct json *json, const char *type, const char *shape)
 {
-    bool text = strchr(what, '/') != NULL;
-    json_key(json, "content");
-    json_object(json);
-    json_key(json, text ? what : "application/json");
+    json_key(json, type);
     json_object(json);
     json_key(json, "schema");
-    if (text)
+    if (shape == NULL)
         openapi_type(json, "string");
     else
-        put_shape_type(json, what);
+        put_shape_type(json, shape);
     json_object_end(json);
+}
+
+static void put_content(struct json *json, const char *what)
+{
+    char type[64];
+    json_key(json, "content");
+    json_object(json);
+    if (strchr(what, '/') == NULL)
+        put_media(json, "application/json", what);
+    else
+        for (const char *at = what; *at != '\0';) {
+            size_t length = strcspn(at, "|");
+            (void) snprintf(type, sizeof(type), "%.*s", (int) length, at);
+            put_media(json, type, NULL);
+            at += length + (at[length] == '|' ? 1 : 0);
+        }
     json_object_end(json);
 }
 
@@ -326,7 +339,7 @@ static void put_responses(struct json *json, const struct route *route)
 {
     bool may[STATUSES] = {false};
     char word[100];
-    const char *answers = route->answers == NULL ? "200" : route->answers;
+    const char *answers = route->answers == NULL ? "200:Anything" : route->answers;
     json_key(json, "responses");
     json_object(json);
     for (const char *at = answers; *at != '\0';) {

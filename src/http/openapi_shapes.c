@@ -186,6 +186,32 @@ static const struct shape_member grant[] = {
     {"environment", "string", "a name or a glob"},
     {"permissions", "[string]", NULL},
 };
+static const struct shape_member activity[] = {
+    {"id", "string", "rises with time"},
+    {"at", "time", NULL},
+    {"level", "string", NULL},
+    {"actor", "string", "user name, or system"},
+    {"action", "string", "process.restart"},
+    {"resource", "string", "the kind of the target"},
+    {"target", "string?", NULL},
+    {"environment", "string?", NULL},
+    {"result", "pending|ok|refused|failed|interrupted", NULL},
+    {"status", "integer?", "of the answer"},
+    {"duration", "number", "seconds"},
+    {"request_id", "string?", NULL},
+    {"address", "string?", NULL},
+    {"user_agent", "string?", NULL},
+    {"details", "{any}", NULL},
+};
+static const struct shape_member activity_stats[] = {
+    {"total", "integer", NULL},
+    {"since", "time?", NULL},
+    {"until", "time?", NULL},
+    {"by_action", "{integer}", NULL},
+    {"by_actor", "{integer}", NULL},
+    {"by_result", "{integer}", NULL},
+    {"by_environment", "{integer}", NULL},
+};
 static const struct shape_member health[] = {
     {"status", "ok|degraded|failed", "the worst of all"},
     {"components", "{@Component}", NULL},
@@ -197,6 +223,7 @@ static const struct shape_member component[] = {
     {"*", "number", "figures"},
 };
 static const struct shape_member probe[] = {{"status", "string", NULL}};
+static const struct shape_member anything[] = {{"*", "any", NULL}};
 static const struct shape_member document[] = {
     {"openapi", "string", "version of the OpenAPI specification"},
     {"*", "any", NULL},
@@ -253,9 +280,12 @@ const struct shape openapi_shapes[] = {
     SHAPE("Login", login),
     SHAPE("Me", me),
     SHAPE("Grant", grant),
+    SHAPE("ActivityRecord", activity),
+    SHAPE("ActivityStats", activity_stats),
     SHAPE("Health", health),
     SHAPE("Component", component),
     SHAPE("Probe", probe),
+    SHAPE("Anything", anything),
     SHAPE("Document", document),
     SHAPE("System", system_shape),
     SHAPE("LogLevels", log_levels),

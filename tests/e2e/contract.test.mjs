@@ -96,10 +96,11 @@ test('what is read is as described', async () => {
         '/nodes/{node}/processes', '/nodes/{node}/processes/{process}', '/nodes/{node}/config',
         '/nodes/{node}/supervisor/log', '/nodes/{node}/processes/{process}/log', '/processes',
         '/processes/summary', '/groups', '/environments', '/environments/{environment}',
-        '/operations', '/system', '/system/log-level', '/health'])
+        '/operations', '/activity', '/activity/export', '/activity/stats', '/system', '/system/log-level', '/health'])
         await good('GET', v1 + path);
     await good('GET', `${v1}/nodes/{node}/processes/{process}/log/download`,
         { path: { process: 'ticker:ticker' } });
+    await good('GET', `${v1}/activity/export`, { query: '?format=jsonl&result=ok' });
     await good('GET', `${v1}/nodes`, { query: '?environment=production,staging&state=up' +
         '&label=role%3Dweb&q=a&limit=1' });
     await good('GET', `${v1}/processes`, { query: '?state=running&sort=name&limit=2&node=alpha' });

@@ -36,6 +36,7 @@ test('R10.4 health has figures for every part', async () => {
         refresh: ['lag', 'nodes', 'in_use', 'limit', 'waiting'],
         hub: ['clients', 'limit'],
         operations: ['running'],
+        journal: ['queued', 'limit', 'dropped'],
         bus: ['length', 'dropped'],
         nodes: ['total', 'up', 'down', 'connecting', 'disabled'],
         threads: ['total', 'stuck'],

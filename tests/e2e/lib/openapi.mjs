@@ -66,7 +66,7 @@ export class Description {
         }
         const type = types.find((each) => answer.headers['content-type'].startsWith(each));
         assert.ok(type, `${types} is not ${answer.headers['content-type']}: ${what}`);
-        if (!type.endsWith('json'))
+        if (!/^application\/(problem\+)?json$/.test(type))
             return;
         const key = `${operation.operationId} ${answer.status}`;
         if (!this.checks.has(key)) {
