@@ -11,6 +11,7 @@ import { Empty, Loading } from './components/empty.jsx';
 import { Header } from './components/header.jsx';
 import { Link } from './components/link.jsx';
 import { ProblemBox } from './components/problem.jsx';
+import { Activity } from './pages/activity.jsx';
 import { Login } from './pages/login.jsx';
 import { NewOperation } from './pages/newoperation.jsx';
 import { Node } from './pages/node.jsx';
@@ -39,6 +40,8 @@ function Page() {
             return <Processes />;
         case 'operations':
             return <Operations />;
+        case 'activity':
+            return <Activity />;
         case 'newoperation':
             return <NewOperation />;
         case 'operation':

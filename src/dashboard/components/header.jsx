@@ -94,6 +94,11 @@ export function Header() {
                             Operations
                         </Tab>
                     )}
+                    {can('activity:read') && (
+                        <Tab to="activity" names={['activity']}>
+                            Activity
+                        </Tab>
+                    )}
                 </nav>
                 <div class="header-end">
                     <Connection />

@@ -58,6 +58,19 @@ export function moment(time) {
     return Number.isNaN(at) ? '' : moments.format(at);
 }
 
+const clocks = new Intl.DateTimeFormat('en-GB',
+    { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const days = new Intl.DateTimeFormat('en-GB', { day: '2-digit', month: 'short' });
+
+// Local time of day, with the day unless it is today's.
+export function clock(time, now = Date.now()) {
+    const at = instant(time);
+    if (Number.isNaN(at))
+        return '';
+    const same = new Date(at).toDateString() === new Date(now).toDateString();
+    return same ? clocks.format(at) : `${days.format(at)} ${clocks.format(at)}`;
+}
+
 // What the age of a node's data is: an age in milliseconds, or null when it never answered. While
 // messages arrive, a node that is up was heard of at the latest message, because its loss would
 // have been one.
