@@ -1,10 +1,12 @@
 // HTTP as a test wants it: every header visible, nothing followed or repeated behind its back.
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import https from 'node:https';
 import { within } from './wait.mjs';
 
-// body: an object goes as JSON, a string or buffer as it is.
-export function request(base, method, path, { body, headers = {}, agent = false } = {}) {
+// body: an object goes as JSON, a string or buffer as it is. via: what the connection needs besides
+// (ca, localAddress).
+export function request(base, method, path, { body, headers = {}, agent = false, via = {} } = {}) {
     const sent = { ...headers };
     let payload = body;
     if (body !== undefined && typeof body !== 'string' && !Buffer.isBuffer(body)) {
@@ -13,9 +15,10 @@ export function request(base, method, path, { body, headers = {}, agent = false 
     }
     if (payload !== undefined)
         sent['Content-Length'] ??= Buffer.byteLength(payload);
-    const { hostname, port } = new URL(base);
+    const { protocol, hostname, port } = new URL(base);
+    const { request: send } = protocol === 'https:' ? https : http;
     const answer = new Promise((resolve, reject) => {
-        const call = http.request({ method, hostname, port, path, headers: sent, agent }, (reply) => {
+        const call = send({ method, hostname, port, path, headers: sent, agent, ...via }, (reply) => {
             const chunks = [];
             reply.on('data', (chunk) => chunks.push(chunk));
             reply.on('error', reject);

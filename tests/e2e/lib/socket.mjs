@@ -4,10 +4,10 @@ import WebSocket from 'ws';
 import { within } from './wait.mjs';
 
 export class Socket {
-    constructor(url, headers = {}) {
+    constructor(url, headers = {}, via = {}) {
         this.messages = [];
         this.waiting = new Set();
-        this.ws = new WebSocket(url, { headers, perMessageDeflate: false });
+        this.ws = new WebSocket(url, { headers, perMessageDeflate: false, ...via });
         this.closed = new Promise((resolve) => {
             this.ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
         });
