@@ -7,7 +7,8 @@
  *           process is out of descriptors;
  *   recv    is where every byte of a peer passes, on the worker's own thread. A budget of bytes and
  *           a deadline set there bound what CivetWeb does not: a body that drips, an unread body
- *           that is drained, a WebSocket frame that announces gigabytes.
+ *           that is drained; and WebSocket frames are watched (frames.h), so that one that is not
+ *           masked or announces gigabytes ends the stream before CivetWeb sees it.
  *
  * An entry lives from accept until CivetWeb's connection_close, which comes before the descriptor
  * is closed, so its number cannot be anybody else's while it is in the table. The peer's address
@@ -46,12 +47,16 @@ struct peer_socket *sockets_claim(struct sockets *sockets, const char *address, 
 void sockets_release(struct sockets *sockets, struct peer_socket *peer);
 
 /* The rest is for the worker that claimed it. */
-enum peer_end { PEER_OPEN, PEER_CLOSED, PEER_LATE, PEER_TOO_MUCH };
+enum peer_end { PEER_OPEN, PEER_CLOSED, PEER_LATE, PEER_TOO_MUCH, PEER_UNMASKED };
 
 int peer_fd(const struct peer_socket *peer);
 /* From now on at most that many bytes, until the deadline (clock_now()); beyond either reading
  * finds the end of the stream. */
 void peer_allow(struct peer_socket *peer, int64_t bytes, int64_t deadline);
+/* From now on the peer speaks WebSocket, and a frame holds at most that many bytes: a larger one is
+ * PEER_TOO_MUCH. Called again it changes the bound. False the first time: there was more than a
+ * request already, which nobody watched. */
+bool peer_frames(struct peer_socket *peer, uint64_t most);
 enum peer_end peer_end(const struct peer_socket *peer); /* why reading ended */
 bool peer_gone(const struct peer_socket *peer);         /* the peer closed or reset */
 /* Since the last call of peer_mark, or since the connection began. */

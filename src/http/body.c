@@ -78,6 +78,7 @@ static int ended(const struct request *request, int got, bool chunked, double qu
     case PEER_CLOSED:
         return CESID_E_BAD_REQUEST;
     case PEER_OPEN:
+    case PEER_UNMASKED: /* of a WebSocket */
         break;
     }
     if (clock_seconds_since(request->started) >= request->serving->request_timeout)

@@ -21,6 +21,7 @@
 #include <uthash.h>
 
 #include "cesid/clock.h"
+#include "cesid/frames.h"
 #include "cesid/lock.h"
 #include "cesid/log.h"
 #include "cesid/memory.h"
@@ -44,6 +45,10 @@ struct peer_socket {
     enum peer_end end;
     uint64_t received;
     int64_t marked_at;
+    char tail[3]; /* the last bytes before WebSocket */
+    bool websocket;
+    uint64_t frame_most;
+    struct frames frames;
 };
 
 struct address_count {
@@ -274,6 +279,30 @@ static struct peer_socket *reading(struct sockets *sockets, int fd)
     return current != NULL && current->fd == fd ? current : NULL;
 }
 
+static void keep_tail(struct peer_socket *peer, const char *data, size_t length)
+{
+    size_t keep = sizeof(peer->tail);
+    if (length < keep) {
+        memmove(peer->tail, peer->tail + length, keep - length);
+        memcpy(peer->tail + keep - length, data, length);
+    } else {
+        memcpy(peer->tail, data + length - keep, keep);
+    }
+}
+
+/* Whether CivetWeb may see these bytes. */
+static bool passes(struct peer_socket *peer, const void *data, size_t length)
+{
+    if (!peer->websocket) {
+        keep_tail(peer, data, length);
+        return true;
+    }
+    enum frames_verdict verdict = frames_watch(&peer->frames, data, length, peer->frame_most);
+    if (verdict != FRAMES_GOOD)
+        peer->end = verdict == FRAMES_UNMASKED ? PEER_UNMASKED : PEER_TOO_MUCH;
+    return verdict == FRAMES_GOOD;
+}
+
 ssize_t sockets_recv(int fd, void *buffer, size_t length, int flags)
 {
     struct sockets *sockets = atomic_load_explicit(&table, memory_order_acquire);
@@ -283,6 +312,8 @@ ssize_t sockets_recv(int fd, void *buffer, size_t length, int flags)
     if (peer == NULL)
         return sockets->next_recv(fd, buffer, length, flags);
 
+    if (peer->websocket && (peer->end == PEER_UNMASKED || peer->end == PEER_TOO_MUCH))
+        return 0;
     if (peer->limited) {
         if (clock_now() >= peer->deadline) {
             peer->end = PEER_LATE;
@@ -301,6 +332,8 @@ ssize_t sockets_recv(int fd, void *buffer, size_t length, int flags)
             peer->marked_at = clock_now();
         peer->allowed -= got;
         peer->received += (uint64_t) got;
+        if (!passes(peer, buffer, (size_t) got))
+            return 0;
     } else if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
         peer->end = PEER_CLOSED;
     }
@@ -355,6 +388,15 @@ void peer_allow(struct peer_socket *peer, int64_t bytes, int64_t deadline)
     peer->limited = true;
     peer->allowed = bytes;
     peer->deadline = deadline;
+}
+
+bool peer_frames(struct peer_socket *peer, uint64_t most)
+{
+    bool first = !peer->websocket;
+    peer->websocket = true;
+    peer->frame_most = most;
+    /* The empty line that ends a request, with or without CR. */
+    return !first || memcmp(peer->tail, "\n\r\n", 3) == 0 || memcmp(peer->tail + 1, "\n\n", 2) == 0;
 }
 
 enum peer_end peer_end(const struct peer_socket *peer)

@@ -2,9 +2,9 @@
  * WebSocket connections. See websocket.h. Each runs on its own worker for life: CivetWeb calls
  * ready, data and close there. No locks of its own; the hub's are taken and left in its calls.
  *
- * A frame may announce gigabytes, and CivetWeb would collect them before it shows them: the socket
- * has a budget of bytes until the next frame is handed over, which is what a frame of message_max
- * needs and one read's worth more.
+ * A frame may announce gigabytes, and CivetWeb would collect them before it shows them, and it
+ * takes frames that are not masked: the socket's frames are watched as they come (peer_frames), and
+ * what must not be ends the stream at the frame's header.
  */
 #include "cesid/websocket.h"
 
@@ -18,10 +18,8 @@
 #include "cesid/response.h"
 #include "cesid/sockets.h"
 
-#define FRAME_HEADER_MOST 14
-#define READ_MOST         16384 /* CivetWeb's request buffer */
-#define SEND_BUFFER       (128 << 10)
-#define RECEIVE_BUFFER    (64 << 10)
+#define SEND_BUFFER    (128 << 10)
+#define RECEIVE_BUFFER (64 << 10)
 
 static bool has_text(const char *header, const char *text)
 {
@@ -50,12 +48,12 @@ int websocket_accept(struct request *request, struct exchange *exchange)
     return 0;
 }
 
-static void allow_frame(struct serving *serving, struct exchange *exchange)
+static bool watch_frames(struct serving *serving, struct exchange *exchange)
 {
     struct config *config = config_get(serving->box);
-    peer_allow(exchange->peer, config->websocket.message_max + FRAME_HEADER_MOST + READ_MOST,
-               CLOCK_NEVER);
+    bool watched = peer_frames(exchange->peer, (uint64_t) config->websocket.message_max);
     config_unref(&config);
+    return watched;
 }
 
 static int on_connect(const struct mg_connection *connection, void *argument)
@@ -74,7 +72,7 @@ static void on_ready(struct mg_connection *connection, void *argument)
     int send_buffer = SEND_BUFFER, receive_buffer = RECEIVE_BUFFER;
     (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
     (void) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
-    allow_frame(serving, exchange);
+    bool watched = watch_frames(serving, exchange);
     int error = hub_add_socket(serving->context.hub, fd, exchange->session, &exchange->client);
     if (error != 0) {
         /* Nobody else knows the socket yet, so CivetWeb may write. */
@@ -84,6 +82,9 @@ static void on_ready(struct mg_connection *connection, void *argument)
         (void) mg_websocket_write(connection, MG_WEBSOCKET_OPCODE_CONNECTION_CLOSE, reason,
                                   sizeof(reason));
         (void) shutdown(fd, SHUT_RDWR);
+    } else if (!watched) {
+        log_info("http", "WebSocket client did not wait for the handshake");
+        hub_client_close(exchange->client, HUB_CLOSE_PROTOCOL);
     }
 }
 
@@ -92,7 +93,7 @@ static int on_data(struct mg_connection *connection, int first_byte, char *data,
 {
     struct serving *serving = argument;
     struct exchange *exchange = mg_get_user_connection_data(connection);
-    allow_frame(serving, exchange);
+    (void) watch_frames(serving, exchange);
     return exchange->client != NULL &&
            hub_client_received(exchange->client, first_byte, data, length);
 }
@@ -103,13 +104,16 @@ static void on_close(const struct mg_connection *connection, void *argument)
     (void) argument;
     if (exchange->client == NULL)
         return;
-    bool too_much = peer_end(exchange->peer) == PEER_TOO_MUCH;
-    if (too_much) {
-        log_info("http", "WebSocket frame is larger than allowed");
-        hub_client_close(exchange->client, HUB_CLOSE_TOO_BIG);
+    enum peer_end end = peer_end(exchange->peer);
+    bool refused = end == PEER_TOO_MUCH || end == PEER_UNMASKED;
+    if (refused) {
+        log_info("http", end == PEER_UNMASKED ? "WebSocket frame is not masked"
+                                              : "WebSocket frame is larger than allowed");
+        hub_client_close(exchange->client,
+                         end == PEER_UNMASKED ? HUB_CLOSE_PROTOCOL : HUB_CLOSE_TOO_BIG);
     }
     hub_client_gone(&exchange->client);
-    if (too_much)
+    if (refused)
         peer_linger(exchange->peer);
 }
 
