@@ -1,103 +1,10 @@
 /*
  * The configuration, by real files in a directory of its own: defaults, what is accepted, what is
- * refused and with which words, includes, secrets, permissions, and the box under many readers.
+ * refused and with which words, includes, secrets, permissions.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "config_house.h"
 
-#include <cmocka.h>
 #include <errno.h>
-#include <ftw.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "../../src/core/config_internal.h"
-#include "cesid/error.h"
-#include "cesid/memory.h"
-
-/* ---- a directory of its own ---- */
-
-static char directory[64];
-
-static int make_directory(void **state)
-{
-    (void) state;
-    snprintf(directory, sizeof(directory), "/tmp/cesid-config-XXXXXX");
-    return mkdtemp(directory) ? 0 : -1;
-}
-
-static int remove_entry(const char *path, const struct stat *status, int flag, struct FTW *walk)
-{
-    (void) status;
-    (void) flag;
-    (void) walk;
-    return remove(path);
-}
-
-static int remove_directory(void **state)
-{
-    (void) state;
-    return nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static const char *path_of(const char *name)
-{
-    static char path[4][256];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof(path[next]), "%s/%s", directory, name);
-    return path[next];
-}
-
-static void write_mode(const char *name, mode_t mode, const char *text, size_t length)
-{
-    const char *path = path_of(name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fwrite(text, 1, length, file), length);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(path, mode), 0);
-}
-
-static void write_file(const char *name, const char *text)
-{
-    write_mode(name, 0600, text, strlen(text));
-}
-
-static char *print_problems(const struct config_problems *problems)
-{
-    struct strbuf out;
-    strbuf_init(&out, 1 << 20);
-    for (size_t i = 0; i < problems->count; i++) {
-        config_problem_print(&out, &problems->items[i]);
-        strbuf_putc(&out, '\n');
-    }
-    return strbuf_steal(&out);
-}
-
-static struct config *load(const char *name)
-{
-    struct config *config;
-    struct config_problems problems;
-    int error = config_load(path_of(name), &config, &problems);
-    if (error)
-        fail_msg("%s", print_problems(&problems));
-    assert_non_null(config);
-    assert_int_equal(problems.count, 0);
-    return config;
-}
-
-static struct config *load_text(const char *text)
-{
-    write_file("cesid.conf", text);
-    return load("cesid.conf");
-}
 
 /* One problem is expected at that line of that file, about key, holding fragment. */
 static void assert_problem(const struct config_problem *problem, const char *file, int line,
@@ -700,73 +607,6 @@ static void includes_in_a_circle_end(void **state)
     assert_refused("cesid.conf", "cesid.conf", 1, "@include", "nested too deeply");
 }
 
-/* ---- the box ---- */
-
-#define ROUNDS  400
-#define READERS 4
-
-struct story {
-    struct config_box *box;
-    atomic_bool stop;
-    atomic_uint mixed, read;
-};
-
-/* Each version sets three keys to one number: whoever sees different ones saw a mixture. */
-static void *reader(void *argument)
-{
-    struct story *story = argument;
-    while (!atomic_load(&story->stop)) {
-        struct config *config = config_get(story->box);
-        int first = config->operations.parallelism;
-        if (config->breaker.failures != first || config->auth.login_attempts != first ||
-            config->nodes_count != 1 || strcmp(config->nodes[0].name, "n") != 0)
-            atomic_fetch_add(&story->mixed, 1);
-        atomic_fetch_add(&story->read, 1);
-        config_unref(&config);
-    }
-    return NULL;
-}
-
-static struct config *load_version(int number)
-{
-    char text[256];
-    snprintf(text, sizeof(text),
-             "operations: { parallelism = %d; }; breaker: { failures = %d; };\n"
-             "auth: { login_attempts = %d; }; nodes = ( { name = \"n\"; url = \"http://h\"; } );\n",
-             number, number, number);
-    return load_text(text);
-}
-
-static void a_reader_sees_the_old_or_the_new(void **state)
-{
-    (void) state;
-    struct story story = {.box = config_box_create(load_version(1))};
-    pthread_t threads[READERS];
-    for (int i = 0; i < READERS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, reader, &story), 0);
-    for (int i = 0; i < ROUNDS || atomic_load(&story.read) < ROUNDS; i++)
-        config_put(story.box, load_version(1 + i % 1000));
-    atomic_store(&story.stop, true);
-    for (int i = 0; i < READERS; i++)
-        pthread_join(threads[i], NULL);
-    assert_int_equal(atomic_load(&story.mixed), 0);
-    config_box_destroy(&story.box);
-    assert_null(story.box);
-    config_box_destroy(&story.box);
-}
-
-static void a_kept_reference_outlives_the_box(void **state)
-{
-    (void) state;
-    struct config_box *box = config_box_create(load_version(7));
-    struct config *kept = config_get(box);
-    config_put(box, load_version(8));
-    config_box_destroy(&box);
-    assert_int_equal(kept->breaker.failures, 7);
-    config_unref(&kept);
-    config_unref(&kept);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -789,9 +629,6 @@ int main(void)
         cmocka_unit_test(includes_start_at_the_file_that_names_them),
         cmocka_unit_test(a_problem_inside_an_include_names_the_included_file),
         cmocka_unit_test(includes_in_a_circle_end),
-        {.name = "R4.2 a reader sees the old or the new configuration, never a mixture",
-         .test_func = a_reader_sees_the_old_or_the_new},
-        cmocka_unit_test(a_kept_reference_outlives_the_box),
     };
     return cmocka_run_group_tests_name("config", tests, make_directory, remove_directory);
 }

@@ -348,6 +348,104 @@ static void test_race(void **state)
     world_close(&world);
 }
 
+#define MANY 6
+
+/* All of one version: environment "one" without node z, or "two" with it. */
+static void survey_reader(void *argument)
+{
+    struct race *race = argument;
+
+    while (!__atomic_load_n(&race->stop, __ATOMIC_RELAXED)) {
+        struct node_survey survey;
+        const char *first;
+
+        registry_survey(race->world->registry, &survey);
+        first = survey.items[0].view->settings->config.environment;
+        for (size_t i = 0; i < survey.count; i++)
+            assert_string_equal(survey.items[i].view->settings->config.environment, first);
+        assert_int_equal(survey.count, strcmp(first, "two") == 0 ? MANY + 1 : MANY);
+        node_survey_free(&survey);
+    }
+}
+
+static void exchange(struct world *world, const char *environment)
+{
+    static const char *const names[MANY + 1] = {"a", "b", "c", "d", "e", "f", "z"};
+    bool second = strcmp(environment, "two") == 0;
+    struct config_node configs[MANY + 1];
+    struct registry_edits edits = {0};
+
+    for (size_t i = 0; i < MANY + 1; i++) {
+        configs[i] = settings(names[i], environment);
+        registry_edits_add(&edits,
+                           i < MANY ? REGISTRY_CHANGE : (second ? REGISTRY_ADD : REGISTRY_REMOVE),
+                           names[i], &configs[i], false);
+    }
+    registry_edit(world->registry, &edits);
+    registry_edits_free(&edits);
+}
+
+static void survey_poller(void *argument)
+{
+    struct race *race = argument;
+
+    for (int i = 0; !__atomic_load_n(&race->stop, __ATOMIC_RELAXED); i++) {
+        char processes[64];
+
+        snprintf(processes, sizeof(processes), "a:a:%d:%d", i % 2 ? 20 : 200, i % 1000 + 1);
+        assert_int_equal(apply(race->world, race->node, processes), CESID_OK);
+    }
+}
+
+static void test_many_change_at_once(void **state)
+{
+    static const char *const names[MANY] = {"a", "b", "c", "d", "e", "f"};
+    struct world world;
+    struct thread threads[3] = {0};
+    struct race race = {.world = &world};
+
+    (void) state;
+    world_open(&world);
+    for (size_t i = 0; i < MANY; i++) {
+        struct config_node config = settings(names[i], "one");
+
+        assert_int_equal(registry_add(world.registry, &config, false, NULL), CESID_OK);
+    }
+    race.node = registry_find(world.registry, "c");
+    assert_int_equal(thread_start(&threads[0], "test", "reader", survey_reader, &race), 0);
+    assert_int_equal(thread_start(&threads[1], "test", "reader", survey_reader, &race), 0);
+    assert_int_equal(thread_start(&threads[2], "test", "poller", survey_poller, &race), 0);
+    for (int i = 0; i < 200; i++)
+        exchange(&world, i % 2 ? "one" : "two");
+    __atomic_store_n(&race.stop, true, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < ARRAY_LENGTH(threads); i++)
+        thread_join(&threads[i]);
+    bus_stop(world.bus);
+    node_unref(&race.node);
+    world_close(&world);
+}
+
+static void test_edits_that_do_not_fit(void **state)
+{
+    struct config_node known = settings("a", "two"), unknown = settings("b", "two");
+    struct registry_edits edits = {0};
+    struct world world;
+    struct node *node;
+
+    (void) state;
+    world_open(&world);
+    node = add(&world, "a");
+    registry_edits_add(&edits, REGISTRY_ADD, "a", &known, false);
+    registry_edits_add(&edits, REGISTRY_CHANGE, "b", &unknown, false);
+    registry_edits_add(&edits, REGISTRY_REMOVE, "c", NULL, false);
+    registry_edit(world.registry, &edits); /* each left out */
+    registry_edits_free(&edits);
+    bus_stop(world.bus);
+    assert_string_equal(world.told.data, "node(a connecting) ");
+    node_unref(&node);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +457,9 @@ int main(void)
          .test_func = test_hostile_answers},
         {.name = "names are unique and removal is final", .test_func = test_names_are_unique},
         {.name = "settings change in place", .test_func = test_settings_change_in_place},
+        {.name = "R4.2 a change of many nodes at once is seen whole or not at all",
+         .test_func = test_many_change_at_once},
+        {.name = "edits that no longer fit are left out", .test_func = test_edits_that_do_not_fit},
         {.name = "R2.1 registry, polls and settings do not race", .test_func = test_race},
     };
 
