@@ -21,6 +21,7 @@
 #include "cesid/privileges.h"
 #include "cesid/reload.h"
 #include "cesid/server.h"
+#include "cesid/statefile.h"
 #include "cesid/store_health.h"
 #include "cesid/thread.h"
 #include "version.h"
@@ -32,6 +33,7 @@
 
 struct house {
     struct config_box *config;
+    int state_lock; /* of the state directory; -1: not held */
     struct store *store;
     struct auth *auth;
     struct bus *bus;
@@ -221,7 +223,9 @@ static int open_store(struct house *house, const struct config *config)
     int error;
 
     strbuf_init(&why, WHY_MAX);
-    error = store_open(config, &house->store, &why);
+    error = statefile_lock(config->server.state_dir, &house->state_lock, &why);
+    if (error == CESID_OK)
+        error = store_open(config, &house->store, &why);
     if (error == CESID_OK) {
         house->store_health = store_health_create(house->store, config->store.health_interval);
         error = auth_create(house->config, house->store, &house->auth, &why);
@@ -386,6 +390,8 @@ static void stop(struct house *house)
     vault_close(&house->vault);
     store_health_destroy(&house->store_health);
     store_close(&house->store);
+    if (house->state_lock >= 0)
+        close(house->state_lock);
     pidfile_close(&house->pidfile);
 }
 
@@ -439,7 +445,7 @@ static void say_ready(struct house *house, const struct config *config)
 
 static int serve(const struct options *options, struct config *config)
 {
-    struct house house = {0};
+    struct house house = {.state_lock = -1};
     sigset_t signals;
     int parent = -1;
     int error = CESID_OK;

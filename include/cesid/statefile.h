@@ -15,6 +15,10 @@
  * made or used, or when others may write to it. */
 int statefile_directory(const char *directory, struct strbuf *why) CESID_WARN_UNUSED;
 
+/* Makes the directory the caller's own until *fd is closed or the process ends: two servers in one
+ * would overwrite each other's files. CONFLICT when another process has it. */
+int statefile_lock(const char *directory, int *fd, struct strbuf *why) CESID_WARN_UNUSED;
+
 /* The content of DIRECTORY/NAME in *content (caller's strbuf, whose limit bounds it). *found is
  * false when there is none. Refuses what is no regular file, belongs to somebody else, or can be
  * read or written by others. */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,6 +49,32 @@ int statefile_directory(const char *directory, struct strbuf *why)
     if (access(directory, R_OK | W_OK | X_OK) < 0)
         return fail(why, directory, "cannot use the state directory");
     return 0;
+}
+
+int statefile_lock(const char *directory, int *fd, struct strbuf *why)
+{
+    int status = statefile_directory(directory, why);
+    if (status < 0)
+        return status;
+    char *path = statefile_path(directory, "lock");
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (*fd >= 0 && flock(*fd, LOCK_EX | LOCK_NB) == 0) {
+        status = CESID_OK;
+    } else if (*fd < 0 || errno != EWOULDBLOCK) {
+        status = fail(why, path, "cannot lock the state directory");
+    } else {
+        strbuf_printf(why,
+                      "%s: another cesid works in this state directory: stop it, or give this one "
+                      "a server.state_dir of its own",
+                      directory);
+        status = CESID_E_CONFLICT;
+    }
+    if (status < 0 && *fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
+    free(path);
+    return status;
 }
 
 static int read_all(int fd, const char *path, struct strbuf *content, struct strbuf *why)

@@ -312,3 +312,21 @@ test('a disk that is full for the log stops nothing, and what was lost is said l
         .test(readFileSync(file, 'utf8')));
     await cesid.stop();
 });
+
+test('two servers never share a state directory, whatever their stores', async () => {
+    const first = await new Cesid().start();
+    const second = new Cesid();
+    second.state = first.state;
+    second.config = { store: { path: join(second.directory, 'other.db') } };
+    second.port = await freePort();
+    second.configure();
+    const refused = new Child(binary, ['-c', second.file]);
+    assert.equal((await refused.exited).code, 1);
+    assert.match(refused.stderr, /another cesid works in this state directory: stop it, or/);
+    assert.ok(!existsSync(join(second.directory, 'other.db')), 'nothing was touched');
+    await first.login();
+    first.signal('SIGKILL');
+    await first.child.exited;
+    await second.start();
+    await second.stop();
+});
