@@ -330,6 +330,7 @@ static int start(struct house *house, const struct options *options, const struc
                                                         .reload = house->reload,
                                                         .assets = assets,
                                                         .assets_count = assets_count,
+                                                        .pages = asset_pages,
                                                         .version = CESID_VERSION,
                                                         .revision = CESID_REVISION});
     journal_system(house->journal, "system.start", CESID_OK);

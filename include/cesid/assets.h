@@ -25,5 +25,7 @@ struct asset {
 
 extern const struct asset assets[]; /* sorted by path */
 extern const size_t assets_count;
+/* First segments of the page's own paths, which all get index.html; ends with NULL. */
+extern const char *const asset_pages[];
 
 #endif

@@ -41,8 +41,9 @@ struct server_context {
     struct reload *reload;
     const struct asset *assets; /* the dashboard */
     size_t assets_count;
-    const char *version;  /* "0.1.0" */
-    const char *revision; /* of git, or "release" */
+    const char *const *pages; /* asset_pages */
+    const char *version;      /* "0.1.0" */
+    const char *revision;     /* of git, or "release" */
 };
 
 #endif

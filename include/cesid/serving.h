@@ -57,6 +57,7 @@ struct exchange {
     struct session *session;   /* of an accepted upgrade */
     struct hub_client *client; /* of a WebSocket */
     bool websocket;            /* counted in serving->websockets */
+    bool refused;              /* below the dispatcher, and told so */
 };
 
 #endif

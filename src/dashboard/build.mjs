@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { pageRoots } from './lib/routes.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const [out, option, folder] = process.argv.slice(2);
@@ -85,7 +86,8 @@ function render(assets) {
         '/* Made by src/dashboard/build.mjs. */\n#include "cesid/assets.h"\n\n' +
         arrays.join('\n') +
         `\nconst struct asset assets[] = {\n${entries.join('')}};\n` +
-        `const size_t assets_count = ${assets.length};\n`
+        `const size_t assets_count = ${assets.length};\n` +
+        `const char *const asset_pages[] = {"${pageRoots.join('", "')}", NULL};\n`
     );
 }
 

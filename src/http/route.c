@@ -177,9 +177,15 @@ int route_find(const struct route_table *const *tables, size_t tables_count, con
     }
     if (found)
         return CESID_E_METHOD_NOT_ALLOWED;
-    bool api = path->count > base && strcmp(path->segments[base], "api") == 0;
-    if (fallback == NULL || api || !takes(fallback, method))
+    const char *first = path->count > base ? path->segments[base] : "";
+    if (fallback == NULL || strcmp(first, "api") == 0)
         return CESID_E_NOT_FOUND;
+    if (!takes(fallback, method)) {
+        allow_add(match, fallback->method);
+        allow_add(match, "HEAD");
+        /* Of the rest nobody can say here whether it is there at all. */
+        return first[0] == '\0' ? CESID_E_METHOD_NOT_ALLOWED : CESID_E_NOT_FOUND;
+    }
     match->route = fallback;
     return 0;
 }

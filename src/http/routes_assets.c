@@ -2,8 +2,8 @@
  * The dashboard, out of the binary. CivetWeb's workers; no locks.
  *
  * Files with a hash in their name may be kept for ever. The page itself names them, and the base
- * path, so it is asked for each time (by its ETag). A path that is no file and looks like none is
- * the page's own business and gets the page.
+ * path, so it is asked for each time (by its ETag). A path that begins as one of the page's own
+ * does gets the page, which knows what to show there; there is nothing at any other.
  */
 #include <string.h>
 #include <strings.h>
@@ -22,6 +22,15 @@ static const struct asset *find(const struct server_context *context, const char
         if (strcmp(context->assets[i].path, path) == 0)
             return &context->assets[i];
     return NULL;
+}
+
+static bool is_page(const struct request *request)
+{
+    const char *first = request->segments.segments[request->base];
+    for (const char *const *page = request->context->pages; *page != NULL; page++)
+        if (strcmp(*page, first) == 0)
+            return true;
+    return false;
 }
 
 /* Whether a comma-separated header names it, or "*"; with a quality of 0 it does not. */
@@ -90,8 +99,7 @@ static int serve(struct request *request, struct response *response)
 {
     const char *path = strcmp(request->path, "/") == 0 ? INDEX : request->path + 1;
     const struct asset *asset = find(request->context, path);
-    const char *last = strrchr(path, '/');
-    if (asset == NULL && strchr(last == NULL ? path : last, '.') == NULL)
+    if (asset == NULL && is_page(request))
         asset = find(request->context, INDEX);
     if (asset == NULL)
         return CESID_E_NOT_FOUND;

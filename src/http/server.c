@@ -65,12 +65,24 @@ static struct exchange *exchange_of(const struct mg_connection *connection)
     return exchange;
 }
 
+/* "*" and "http://elsewhere/" are no paths, and CivetWeb hangs up on whoever asks for one. */
+static void answer_what_is_no_path(const struct mg_connection *connection,
+                                   struct exchange *exchange)
+{
+    const struct mg_request_info *info = mg_get_request_info(connection);
+    if (info != NULL && info->request_uri != NULL && info->local_uri_raw == NULL &&
+        exchange->peer != NULL && !exchange->refused)
+        dispatcher_refuse(&server_of(connection)->serving, (struct mg_connection *) connection, 400,
+                          exchange);
+}
+
 static void on_connection_close(const struct mg_connection *connection)
 {
     struct serving *serving = &server_of(connection)->serving;
     struct exchange *exchange = exchange_of(connection);
     if (exchange == NULL)
         return;
+    answer_what_is_no_path(connection, exchange);
     CHECK(exchange->client == NULL);
     if (exchange->websocket)
         atomic_fetch_sub(&serving->websockets, 1);
@@ -95,8 +107,10 @@ static int on_http_error(struct mg_connection *connection, int status, const cha
 {
     struct exchange *exchange = exchange_of(connection);
     (void) message;
-    if (exchange != NULL && exchange->peer != NULL)
+    if (exchange != NULL && exchange->peer != NULL) {
+        exchange->refused = true;
         dispatcher_refuse(&server_of(connection)->serving, connection, status, exchange);
+    }
     return 0;
 }
 

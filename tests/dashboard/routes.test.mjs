@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { allows, matchesGlob } from '../../src/dashboard/lib/permissions.js';
-import { nodePath, operationPath, parseRoute, processPath } from '../../src/dashboard/lib/routes.js';
+import {
+    accessParts, nodePath, operationPath, pageRoots, parseRoute, processPath, supervisorLogPath,
+} from '../../src/dashboard/lib/routes.js';
 
 test('paths of the page are found again', () => {
     assert.deepEqual(parseRoute(''), { name: 'overview' });
@@ -19,11 +21,15 @@ test('paths of the page are found again', () => {
     assert.deepEqual(parseRoute('nodes/%zz'), { name: 'missing' });
 });
 
-test('a last segment with a dot does not look like a file', () => {
-    assert.equal(nodePath('db.example'), 'nodes/db.example/');
+test('the server is told where all of the page begins', () => {
+    const paths = ['nodes', 'processes', 'operations', 'activity', nodePath('db.example'),
+        processPath('a', 'x:run.py'), operationPath('0ff5'), supervisorLogPath('a'),
+        ...accessParts.map((part) => `access/${part}`)];
+    for (const path of paths) {
+        assert.notEqual(parseRoute(path).name, 'missing', path);
+        assert.ok(pageRoots.includes(path.split('/')[0]), path);
+    }
     assert.equal(parseRoute(nodePath('db.example')).node, 'db.example');
-    assert.equal(processPath('a.b', 'x:run'), 'nodes/a.b/processes/x:run');
-    assert.equal(processPath('a', 'x:run.py'), 'nodes/a/processes/x:run.py/');
 });
 
 test('names are encoded, whatever is in them', () => {

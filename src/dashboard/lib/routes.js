@@ -1,11 +1,10 @@
 // Paths of the page, relative to the base path, to routes and back.
 //
-// The server answers the page for paths that do not look like files, so that a last segment with a
-// dot in it ("db.example") gets a slash after it.
+// The server answers the page only for paths that begin with one of pageRoots; build.mjs tells it
+// which these are. All else is 404.
 
 export function pathOf(...segments) {
-    const path = segments.map(encodeURIComponent).join('/').replaceAll('%3A', ':');
-    return /\.[^/]*$/.test(path) ? `${path}/` : path;
+    return segments.map(encodeURIComponent).join('/').replaceAll('%3A', ':');
 }
 
 export const nodePath = (node) => pathOf('nodes', node);
@@ -15,6 +14,7 @@ export const supervisorLogPath = (node) => pathOf('nodes', node, 'log');
 
 const pages = ['nodes', 'processes', 'operations', 'activity', 'system', 'profile'];
 export const accessParts = ['users', 'roles', 'bindings'];
+export const pageRoots = [...pages, 'access'];
 
 function segmentsOf(path) {
     try {
