@@ -7,7 +7,7 @@ export class Problem extends Error {
     constructor(fields) {
         super(fields.detail || fields.title || 'Something went wrong');
         Object.assign(this, { status: 0, code: 'unknown', title: '', detail: '', requestId: null,
-            errors: [], fault: null, retryAfter: null }, fields);
+            errors: [], fault: null, retryAfter: null, body: null }, fields);
     }
 
     // Nothing was answered: there is no telling whether the request took effect.
@@ -52,6 +52,7 @@ async function problemOf(response) {
         requestId: body.request_id ?? response.headers.get('X-Request-ID'),
         errors: body.errors ?? [],
         fault: body.fault ?? null,
+        body,
         retryAfter: Number.isFinite(after) && after > 0 ? after : null,
     });
 }
@@ -78,7 +79,8 @@ export async function request(method, path, { query, body, headers, signal, quie
     }
     if (!response.ok) {
         const problem = await problemOf(response);
-        if (response.status === 401 && !quiet)
+        // A wrong old password ends no session.
+        if (response.status === 401 && !quiet && problem.code !== 'invalid_credentials')
             unauthenticated();
         throw problem;
     }

@@ -21,7 +21,9 @@ import { Operations } from './pages/operations.jsx';
 import { Overview } from './pages/overview.jsx';
 import { Process } from './pages/process.jsx';
 import { Processes } from './pages/processes.jsx';
+import { Profile } from './pages/profile.jsx';
 import { SupervisorLog } from './pages/supervisorlog.jsx';
+import { System } from './pages/system.jsx';
 
 function Page() {
     const { name, node, process, id } = route.value;
@@ -42,6 +44,10 @@ function Page() {
             return <Operations />;
         case 'activity':
             return <Activity />;
+        case 'system':
+            return <System />;
+        case 'profile':
+            return <Profile />;
         case 'newoperation':
             return <NewOperation />;
         case 'operation':

@@ -1,16 +1,18 @@
 // Who is signed in, and what they may do.
 import { batch, signal } from '@preact/signals';
 import { Problem, apiPath, get, onUnauthenticated, post, setCsrfToken } from './api.js';
-import { allows } from './lib/permissions.js';
+import { allows, allowsEverywhere } from './lib/permissions.js';
 
 // 'unknown' until the server has been asked, 'out', 'in', or 'unreachable'.
 export const phase = signal('unknown');
 export const user = signal(null);
 export const bindings = signal([]);
+export const expiresAt = signal(null);
 export const endedBecause = signal(''); // shown on the login page
 export const startProblem = signal(null);
 
 export const can = (permission, environment) => allows(bindings.value, permission, environment);
+export const canEverywhere = (permission) => allowsEverywhere(bindings.value, permission);
 
 function leave(because) {
     setCsrfToken(null);
@@ -35,6 +37,7 @@ export async function refreshSession() {
         batch(() => {
             user.value = me.user;
             bindings.value = me.permissions;
+            expiresAt.value = me.expires_at ?? null;
             startProblem.value = null;
             phase.value = 'in';
         });

@@ -1,17 +1,30 @@
 // Fields of forms, each with its label, its hint, and what the server had to say about it.
+import { useId } from 'preact/hooks';
+
 function errorOf(problem, name) {
     return problem?.errors?.find(({ field }) => field === name || field.startsWith(`${name}/`));
 }
 
+// children: a function of what ties the control to its label, its hint and its error.
 function Labelled({ name, label, hint, problem, children }) {
+    const id = useId();
     const error = errorOf(problem, name);
+    const told = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ');
     return (
         <label class="field">
-            <span>{label}</span>
-            {children}
-            {hint && <small class="faint">{hint}</small>}
+            <span id={id}>{label}</span>
+            {children({
+                'aria-labelledby': id,
+                'aria-describedby': told || undefined,
+                'aria-invalid': error ? 'true' : undefined,
+            })}
+            {hint && (
+                <small class="faint" id={`${id}-hint`}>
+                    {hint}
+                </small>
+            )}
             {error && (
-                <small class="field-error" role="alert">
+                <small class="field-error" role="alert" id={`${id}-error`}>
                     {error.message}
                 </small>
             )}
@@ -27,12 +40,11 @@ export function TextField({ name, label, hint, values, set, problem, area, ...re
         autocomplete: 'off',
         autocapitalize: 'none',
         spellcheck: false,
-        'aria-invalid': errorOf(problem, name) ? 'true' : undefined,
         ...rest,
     };
     return (
         <Labelled name={name} label={label} hint={hint} problem={problem}>
-            {area ? <textarea {...props} /> : <input {...props} />}
+            {(ties) => (area ? <textarea {...props} {...ties} /> : <input {...props} {...ties} />)}
         </Labelled>
     );
 }
@@ -41,18 +53,21 @@ export function TextField({ name, label, hint, values, set, problem, area, ...re
 export function SelectField({ name, label, hint, values, set, problem, options, ...rest }) {
     return (
         <Labelled name={name} label={label} hint={hint} problem={problem}>
-            <select
-                name={name}
-                value={values[name] ?? ''}
-                onChange={(event) => set({ [name]: event.currentTarget.value })}
-                {...rest}
-            >
-                {options.map(([value, words]) => (
-                    <option key={value} value={value}>
-                        {words}
-                    </option>
-                ))}
-            </select>
+            {(ties) => (
+                <select
+                    name={name}
+                    value={values[name] ?? ''}
+                    onChange={(event) => set({ [name]: event.currentTarget.value })}
+                    {...rest}
+                    {...ties}
+                >
+                    {options.map(([value, words]) => (
+                        <option key={value} value={value}>
+                            {words}
+                        </option>
+                    ))}
+                </select>
+            )}
         </Labelled>
     );
 }

@@ -29,13 +29,13 @@ export function ThemeButton() {
 }
 
 // On a phone the tabs scroll: the one that is shown is in sight.
-function useTabInSight() {
+function useTabInSight(width) {
     const tabs = useRef(null);
     const { name } = route.value;
     useEffect(() => {
         tabs.current.querySelector('[aria-current]')?.scrollIntoView(
             { inline: 'center', block: 'nearest' });
-    }, [name]);
+    }, [name, width]);
     return tabs;
 }
 
@@ -57,8 +57,8 @@ function Tab({ to, names, children, alarm, alarmWord }) {
 export function Header() {
     const [problem, setProblem] = useState(null);
     const leave = () => logout().catch(setProblem);
-    const tabs = useTabInSight();
     const { nodes, processes } = totals.value;
+    const tabs = useTabInSight(`${nodes.down > 0} ${processes.fatal > 0}`);
     return (
         <header class="header">
             <div class="header-row">
@@ -99,14 +99,23 @@ export function Header() {
                             Activity
                         </Tab>
                     )}
+                    <Tab to="system" names={['system']}>
+                        System
+                    </Tab>
                 </nav>
                 <div class="header-end">
                     <Connection />
                     <ThemeButton />
-                    <span class="who" title={`Signed in as ${user.value.username}`}>
+                    <Link
+                        to="profile"
+                        class="button quiet who"
+                        title={`Signed in as ${user.value.username}`}
+                        aria-label={`Your profile: ${user.value.username}`}
+                        aria-current={route.value.name === 'profile' ? 'page' : undefined}
+                    >
                         <UserIcon />
                         <span>{user.value.username}</span>
-                    </span>
+                    </Link>
                     <button
                         type="button"
                         class="button quiet"

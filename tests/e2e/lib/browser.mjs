@@ -63,7 +63,7 @@ export class Browser {
         const unnamed = await this.page.evaluate(() => [...document.querySelectorAll(
             'button, a[href], input, select, textarea')].filter((element) => {
             const words = element.getAttribute('aria-label') ?? element.textContent.trim();
-            return !words && !element.labels?.length;
+            return !words && !element.labels?.length && !element.closest('[aria-hidden]');
         }).map((element) => element.outerHTML.slice(0, 200)));
         assert.deepEqual(unnamed, []);
         assert.equal(await this.page.locator('[tabindex]:not([tabindex="0"]):not([tabindex="-1"])')
