@@ -95,6 +95,7 @@ int body_read(struct request *request)
     const struct serving *serving = request->serving;
     const struct mg_request_info *info = mg_get_request_info(request->connection);
     const char *expect = request_header(request, "Expect");
+    const char *packed = request_header(request, "Content-Encoding");
     bool chunked = request_header(request, "Transfer-Encoding") != NULL;
     int64_t length = chunked ? -1 : info->content_length;
     struct strbuf body;
@@ -105,6 +106,10 @@ int body_read(struct request *request)
         return 0;
     if (!is_json(request_header(request, "Content-Type")))
         return CESID_E_UNSUPPORTED_MEDIA_TYPE;
+    if (packed != NULL && strcasecmp(packed, "identity") != 0) {
+        problem_detail(&request->problem, "Send the body as it is, without Content-Encoding");
+        return CESID_E_UNSUPPORTED_MEDIA_TYPE;
+    }
     if (expect != NULL) {
         static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
         if (strcasecmp(expect, "100-continue") != 0)

@@ -281,7 +281,9 @@ static int serve(struct handling *handling, struct exchange *exchange, bool *upg
     const struct mg_request_info *info = mg_get_request_info(request->connection);
     int error = check_limits(info);
     int announced = body_announced(request);
-    request->keep_alive = wants_keep_alive(request, info);
+    if (error != 0)
+        request->body_unread = true; /* what announces a body may be among what was left out */
+    request->keep_alive = error == 0 && wants_keep_alive(request, info);
     if (error == 0)
         error = announced;
     if (error == 0)
