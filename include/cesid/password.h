@@ -24,6 +24,9 @@ int password_hash(const char *password, char hash[PASSWORD_HASH_SIZE]) CESID_WAR
 /* hash NULL: there is no such user; false, in the time that a real check takes. */
 bool password_verify(const char *password, const char *hash);
 
+/* Whether that hash, of ours, costs a guesser less than one made today: time to make it anew. */
+bool password_hash_is_weak(const char *hash);
+
 /* From letters and digits that nobody confuses (no 0 O o 1 l I). */
 void password_random(char out[PASSWORD_RANDOM_SIZE]);
 

@@ -20,9 +20,9 @@
 _Static_assert(PASSWORD_HASH_SIZE > 3 + 8 + 64 + 43, "a yescrypt hash of our settings fits");
 
 #define PREFIX "$y$"
-/* What gensalt gives at the default cost, with a salt that no user has: what an unknown user's
- * password is checked against. */
-#define DUMMY_SETTING "$y$j9T$NobodyHasThisSaltInHere."
+/* Of crypt_gensalt's scale for yescrypt, 1 to 11; its default. Who raises it has every hash made
+ * anew at its user's next login. */
+#define COST 5
 
 /* The most common ones of ten bytes and more in published leaks, and what somebody in front of
  * this program would try. Compared without regard to case. */
@@ -101,6 +101,9 @@ int password_check(const char *username, const char *password, const char **why)
     return *why ? CESID_E_VALIDATION_FAILED : 0;
 }
 
+#define SALT_SIZE 32
+static const char no_salt[SALT_SIZE] = {0};
+
 /* False when the system cannot hash with that setting. */
 static bool hash_with(const char *password, const char *setting, char hash[PASSWORD_HASH_SIZE])
 {
@@ -114,12 +117,17 @@ static bool hash_with(const char *password, const char *setting, char hash[PASSW
     return ok;
 }
 
+static bool make_setting(unsigned long cost, const char random[SALT_SIZE],
+                         char setting[CRYPT_GENSALT_OUTPUT_SIZE])
+{
+    return crypt_gensalt_rn(PREFIX, cost, random, SALT_SIZE, setting, CRYPT_GENSALT_OUTPUT_SIZE);
+}
+
 int password_hash(const char *password, char hash[PASSWORD_HASH_SIZE])
 {
-    char random[32], setting[CRYPT_GENSALT_OUTPUT_SIZE];
+    char random[SALT_SIZE], setting[CRYPT_GENSALT_OUTPUT_SIZE];
     random_bytes(random, sizeof random);
-    if (!crypt_gensalt_rn(PREFIX, 0, random, (int) sizeof random, setting, (int) sizeof setting) ||
-        !hash_with(password, setting, hash)) {
+    if (!make_setting(COST, random, setting) || !hash_with(password, setting, hash)) {
         log_error("auth", "the system cannot hash a password", log_i("errno", errno));
         return CESID_E_INTERNAL;
     }
@@ -133,11 +141,28 @@ bool password_verify(const char *password, const char *hash)
     const char *setting = hash && strncmp(hash, PREFIX, strlen(PREFIX)) == 0 ? hash : NULL;
     const char *tried = fits ? password : "";
     bool ok = setting && hash_with(tried, setting, computed);
-    if (!ok)
-        (void) hash_with(tried, DUMMY_SETTING, computed);
+    if (!ok) {
+        /* What nobody's password is checked against costs what everybody's does. */
+        char dummy[CRYPT_GENSALT_OUTPUT_SIZE];
+        if (make_setting(COST, no_salt, dummy))
+            (void) hash_with(tried, dummy, computed);
+    }
     bool equal = ok && text_equal_secret(computed, strlen(computed), setting, strlen(setting));
     secret_wipe(computed, sizeof computed);
     return equal && fits;
+}
+
+bool password_hash_is_weak(const char *hash)
+{
+    char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+    /* "$y$COST$SALT$…" */
+    for (unsigned long cost = 1; cost < COST; cost++) {
+        const char *end =
+            make_setting(cost, no_salt, setting) ? strchr(setting + strlen(PREFIX), '$') : NULL;
+        if (end && strncmp(hash, setting, (size_t) (end - setting) + 1) == 0)
+            return true;
+    }
+    return false;
 }
 
 void password_random(char out[PASSWORD_RANDOM_SIZE])

@@ -162,7 +162,7 @@ static int begin_session(struct store_transaction *transaction, void *argument)
     int status =
         store_transaction_execute(transaction, &insert, values, ARRAY_LENGTH(values), &inserted);
     if (status == 0 && inserted == 0)
-        status = CESID_E_INVALID_CREDENTIALS;
+        status = CESID_E_CONFLICT;
     if (status < 0)
         return status;
     const struct store_value login[] = {store_integer(session->created_at),
@@ -235,6 +235,17 @@ int account_purge_sessions(struct store *store, int64_t before, int64_t *purged)
 
 /* ---- passwords and administrators ---- */
 
+static const struct store_statement update_hash = {
+    "user_password", "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?"};
+
+int account_refresh_hash(struct store *store, const char *user_id, const char *old_hash,
+                         const char *new_hash)
+{
+    const struct store_value values[] = {store_text(new_hash), store_text(user_id),
+                                         store_text(old_hash)};
+    return store_execute(store, &update_hash, values, ARRAY_LENGTH(values), NULL);
+}
+
 struct set_password {
     const char *user_id;
     const char *old_hash;
@@ -244,16 +255,14 @@ struct set_password {
 
 static int set_password(struct store_transaction *transaction, void *argument)
 {
-    static const struct store_statement update = {
-        "user_password", "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?"};
     static const struct store_statement end = {
         "session_end_others", "DELETE FROM sessions WHERE user_id = ? AND id <> ?"};
     const struct set_password *set = argument;
     const struct store_value values[] = {store_text(set->new_hash), store_text(set->user_id),
                                          store_text(set->old_hash)};
     int64_t changed = 0;
-    int status =
-        store_transaction_execute(transaction, &update, values, ARRAY_LENGTH(values), &changed);
+    int status = store_transaction_execute(transaction, &update_hash, values, ARRAY_LENGTH(values),
+                                           &changed);
     if (status == 0 && changed == 0)
         status = CESID_E_INVALID_CREDENTIALS;
     if (status < 0)

@@ -21,7 +21,7 @@ int account_access(struct store *store, const char *user_id,
                    struct access **access) CESID_WARN_UNUSED;
 
 /* Records a session and the user's login, unless the user was disabled or got another password
- * since its hash was read: INVALID_CREDENTIALS then. */
+ * since its hash was read: CONFLICT then. */
 struct account_session {
     const char *id;
     const char *csrf_token;
@@ -41,6 +41,10 @@ int account_purge_sessions(struct store *store, int64_t before, int64_t *purged)
  * one. */
 int account_set_password(struct store *store, const char *user_id, const char *old_hash,
                          const char *new_hash, const char *keep_session) CESID_WARN_UNUSED;
+
+/* Another hash of the same password: no session ends. Not when the old one stands no more. */
+int account_refresh_hash(struct store *store, const char *user_id, const char *old_hash,
+                         const char *new_hash) CESID_WARN_UNUSED;
 
 /* Creates or resets: active, this hash, bound to admin everywhere, no session left. */
 int account_make_admin(struct store *store, const char *username,

@@ -325,28 +325,68 @@ static int begin_session(struct auth *auth, struct user *user, const char *hash,
     return 0;
 }
 
-static int sign_in(struct auth *auth, const char *username, const char *password,
-                   const char *address, double ttl, struct strbuf *token, struct session **session)
+/* When the cost of a hash has risen since it was made. The login holds without it. */
+static void refresh_hash(struct auth *auth, const struct user *user, const char *password,
+                         const char *hash)
 {
-    struct user user = {0};
+    char fresh[PASSWORD_HASH_SIZE];
+    if (!password_hash_is_weak(hash))
+        return;
+    int status = attempts_hash_begin(auth->attempts, clock_after(WAIT_SECONDS));
+    if (status == 0) {
+        status = password_hash(password, fresh);
+        attempts_hash_end(auth->attempts);
+    }
+    if (status == 0)
+        status = account_refresh_hash(auth->store, user->id, hash, fresh);
+    if (status == 0)
+        log_info("auth", "hashed a password anew at today's cost",
+                 log_s("username", user->username));
+    else
+        log_warning("auth", "cannot hash a password anew", log_s("username", user->username),
+                    log_s("error", error_code(status)));
+}
+
+/* CONFLICT: the user was disabled or the hash replaced while the password was checked against it.
+ */
+static int try_sign_in(struct auth *auth, const char *username, const char *password,
+                       const char *address, double ttl, struct user *user, struct strbuf *token,
+                       struct session **session)
+{
     char hash[PASSWORD_HASH_SIZE] = "";
     int status = 0;
+    user_destroy(user);
     if (text_is_name(username)) {
-        status = account_find(auth->store, username, &user, hash);
+        status = account_find(auth->store, username, user, hash);
         if (status == CESID_E_NOT_FOUND)
             status = 0;
     }
     if (status == 0)
         status = verify_bounded(auth, password, hash);
-    if (status == 0 && !user.active)
+    if (status == 0 && !user->active)
+        status = CESID_E_INVALID_CREDENTIALS;
+    if (status == 0)
+        status = begin_session(auth, user, hash, address, ttl, token, session);
+    if (status == 0)
+        refresh_hash(auth, &(*session)->user, password, hash);
+    return status;
+}
+
+static int sign_in(struct auth *auth, const char *username, const char *password,
+                   const char *address, double ttl, struct strbuf *token, struct session **session)
+{
+    struct user user = {0};
+    int status = try_sign_in(auth, username, password, address, ttl, &user, token, session);
+    /* Another login of the same user may have refreshed the hash. */
+    if (status == CESID_E_CONFLICT)
+        status = try_sign_in(auth, username, password, address, ttl, &user, token, session);
+    if (status == CESID_E_CONFLICT)
         status = CESID_E_INVALID_CREDENTIALS;
     /* A name that is nobody's may be a password in the wrong field: it is not logged. */
     const char *shown = user.username ? username : NULL;
     if (status == CESID_E_INVALID_CREDENTIALS)
         log_warning("auth", "a sign-in was refused", log_s("username", shown),
                     log_s("address", address));
-    if (status == 0)
-        status = begin_session(auth, &user, hash, address, ttl, token, session);
     user_destroy(&user);
     return status;
 }

@@ -3,6 +3,8 @@
  */
 #include "auth_house.h"
 
+#include "cesid/password.h"
+
 /* ---- signing in ---- */
 
 static void test_login(void **state)
@@ -65,6 +67,71 @@ static void test_lockout(void **state)
         assert_int_equal(
             login_from(f, "vera", i % 3 == 2 ? PASSWORD : OTHER, "10.0.0.1", NULL, NULL),
             i % 3 == 2 ? 0 : CESID_E_INVALID_CREDENTIALS);
+}
+
+static bool take_hash(void *argument, const struct store_row *row)
+{
+    char *hash = argument;
+    (void) snprintf(hash, PASSWORD_HASH_SIZE, "%s", store_row_text(row, 0));
+    return false;
+}
+
+static void stored_hash(struct fixture *f, char hash[PASSWORD_HASH_SIZE])
+{
+    static const struct store_statement find = {
+        "test_hash", "SELECT password_hash FROM users WHERE username = 'vera'"};
+    hash[0] = '\0';
+    assert_int_equal(store_query(f->store, &find, NULL, 0, take_hash, hash), 0);
+}
+
+struct signing_in {
+    struct fixture *fixture;
+    int status;
+};
+
+static void *sign_in_once(void *argument)
+{
+    struct signing_in *one = argument;
+    one->status = login_from(one->fixture, "vera", PASSWORD, "127.0.0.1", NULL, NULL);
+    return NULL;
+}
+
+static void test_rehash(void **state)
+{
+    /* A hash of a cheaper day is replaced at the next login that proves the password; no session
+     * ends by it, and those who log in at the same moment do not get in each other's way. */
+    static const struct store_statement set = {
+        "test_set_hash", "UPDATE users SET password_hash = ? WHERE username = 'vera'"};
+    static const char cheap[] =
+        "$y$j75$ij3IlZqUK77QrJbO5JrMN.$XK6xjpeKRa3LeGykWxBDE931ZlUsP0lClQOJ9fft4G5";
+    struct fixture *f = *state;
+    char hash[PASSWORD_HASH_SIZE], later[PASSWORD_HASH_SIZE];
+    char *token = login(f, NULL);
+    stored_hash(f, hash);
+    assert_false(password_hash_is_weak(hash));
+    assert_true(password_hash_is_weak(cheap));
+
+    sql(f, &set, cheap);
+    assert_int_equal(login_from(f, "vera", OTHER, "127.0.0.1", NULL, NULL),
+                     CESID_E_INVALID_CREDENTIALS);
+    stored_hash(f, hash);
+    assert_string_equal(hash, cheap);
+    struct signing_in both[2] = {{.fixture = f}, {.fixture = f}};
+    pthread_t threads[ARRAY_LENGTH(both)];
+    for (size_t i = 0; i < ARRAY_LENGTH(both); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, sign_in_once, &both[i]), 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(both); i++) {
+        (void) pthread_join(threads[i], NULL);
+        assert_int_equal(both[i].status, 0);
+    }
+    stored_hash(f, hash);
+    assert_string_not_equal(hash, cheap);
+    assert_false(password_hash_is_weak(hash));
+    assert_int_equal(check(f, token), 0);
+    free(login(f, NULL));
+    stored_hash(f, later);
+    assert_string_equal(later, hash);
+    free(token);
 }
 
 /* ---- the check ---- */
@@ -325,6 +392,7 @@ int main(void)
         TEST("who signs in gets a session", test_login),
         TEST("R3.4 unknown, disabled and wrong get the same answer", test_wrong_credentials),
         TEST("a lockout counts user and address together", test_lockout),
+        TEST("a hash of a cheaper day is made anew at login", test_rehash),
         TEST("R3.2 credentials are taken in one order", test_refused_tokens),
         TEST("R3.3 a session ends with its time", test_expiry),
         TEST("R3.3 signing out ends a session at once", test_logout),

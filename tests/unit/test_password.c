@@ -9,6 +9,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <crypt.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "cesid/clock.h"
@@ -120,6 +123,38 @@ static void test_unknown_user_takes_as_long(void **state)
     assert_true(damaged > known / 2);
 }
 
+/* The hash of "correct horse" at that cost of the system's scale. */
+static void hash_at(unsigned long cost, char hash[PASSWORD_HASH_SIZE])
+{
+    char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+    struct crypt_data *area = calloc(1, sizeof *area);
+    assert_non_null(area);
+    assert_non_null(crypt_gensalt_rn("$y$", cost, "0123456789abcdef", 16, setting, sizeof setting));
+    (void) snprintf(hash, PASSWORD_HASH_SIZE, "%s",
+                    crypt_rn("correct horse", setting, area, sizeof *area));
+    free(area);
+}
+
+static void test_weak_hashes(void **state)
+{
+    char hash[PASSWORD_HASH_SIZE];
+    (void) state;
+    for (unsigned long cost = 1; cost <= 4; cost++) {
+        hash_at(cost, hash);
+        assert_true(password_verify("correct horse", hash));
+        assert_true(password_hash_is_weak(hash));
+    }
+    /* Today's, and what a later version may have made, stay. */
+    for (unsigned long cost = 5; cost <= 6; cost++) {
+        hash_at(cost, hash);
+        assert_false(password_hash_is_weak(hash));
+    }
+    assert_int_equal(password_hash("correct horse", hash), 0);
+    assert_false(password_hash_is_weak(hash));
+    assert_false(password_hash_is_weak(""));
+    assert_false(password_hash_is_weak("$y$"));
+}
+
 static void test_random_password(void **state)
 {
     char first[PASSWORD_RANDOM_SIZE], second[PASSWORD_RANDOM_SIZE];
@@ -162,6 +197,7 @@ int main(void)
         cmocka_unit_test(test_all_bytes_count),
         cmocka_unit_test(test_foreign_hashes),
         cmocka_unit_test(test_unknown_user_takes_as_long),
+        cmocka_unit_test(test_weak_hashes),
         cmocka_unit_test(test_random_password),
         cmocka_unit_test(test_random_numbers),
     };
