@@ -6,26 +6,36 @@ import { LogLines } from './loglines.jsx';
 export function LogView({ lines, partial, dropped, follow, onFollow, wrap, label, children }) {
     const pane = useRef(null);
     const expected = useRef(0);
+    const size = useRef('');
+    const toEnd = () => {
+        const { current } = pane;
+        current.scrollTop = current.scrollHeight;
+        expected.current = current.scrollTop;
+        size.current = `${current.clientWidth} ${current.clientHeight}`;
+    };
 
     useLayoutEffect(() => {
-        if (!follow)
-            return;
-        pane.current.scrollTop = pane.current.scrollHeight;
-        expected.current = pane.current.scrollTop;
+        if (follow)
+            toEnd();
     });
     // The pane may get smaller without anything being drawn.
     useEffect(() => {
         const element = pane.current;
         const observer = new ResizeObserver(() => {
             if (follow)
-                element.scrollTop = element.scrollHeight;
+                toEnd();
         });
         observer.observe(element);
         return () => observer.disconnect();
     }, [follow]);
 
     const scrolled = () => {
-        const { scrollTop, scrollHeight, clientHeight } = pane.current;
+        const { scrollTop, scrollHeight, clientWidth, clientHeight } = pane.current;
+        // A pane of another size scrolls by itself: a phone was turned, a keyboard came up.
+        if (follow && size.current !== `${clientWidth} ${clientHeight}`) {
+            toEnd();
+            return;
+        }
         const atEnd = scrollHeight - scrollTop - clientHeight < 24;
         if (follow && !atEnd && scrollTop < expected.current - 4)
             onFollow(false);

@@ -37,7 +37,13 @@ export function NodeTrouble({ node }) {
                 </strong>{' '}
                 {node.hint}
                 <p class="faint">
-                    What is shown of its processes was read <DataAge node={node} />.
+                    {node.last_refresh ? (
+                        <>
+                            What is shown of its processes was read <DataAge node={node} />.
+                        </>
+                    ) : (
+                        'It has never been read.'
+                    )}
                     {breaker?.state === 'open' && <NextTry breaker={breaker} />}
                 </p>
             </div>
@@ -80,7 +86,9 @@ export function NodeFacts({ node }) {
             <Fact name="Last read">
                 <Ago time={node.last_refresh} />
             </Fact>
-            <Fact name="Latency">{duration(node.latency) || <span class="faint">–</span>}</Fact>
+            <Fact name="Latency">
+                {(node.latency > 0 && duration(node.latency)) || <span class="faint">–</span>}
+            </Fact>
             {breaker && breaker.state !== 'closed' && (
                 <Fact name="Breaker">
                     {breaker.state.replace('_', ' ')}, {plural(breaker.failures, 'failure')}
