@@ -18,7 +18,8 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$@)')
 
 VERSION := $(shell cat VERSION)
-GIT_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+# A tarball brings its revision and its bundle of the page (scripts/dist).
+REVISION := $(shell cat prebuilt/REVISION 2>/dev/null || git rev-parse --short=12 HEAD 2>/dev/null)
 
 PACKAGES := libcurl libxml-2.0 libcjson libconfig sqlite3 libmariadb libcrypto libxcrypt
 # CivetWeb has no .pc file.
@@ -55,7 +56,7 @@ ASSETS_OBJECT := $(BUILD)/obj/gen/assets.o
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 
-.PHONY: FORCE all check unit programs dashboard install install-configuration uninstall clean distclean fake fuzz fuzz-targets bench compile-commands
+.PHONY: FORCE all check unit programs dashboard install install-configuration uninstall dist deb clean distclean fake fuzz fuzz-targets bench compile-commands
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -85,16 +86,24 @@ $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 $(BUILD)/gen/version.h: FORCE
 	@mkdir -p $(@D)
 	@printf '#define CESID_VERSION "%s"\n#define CESID_REVISION "%s"\n' \
-	    '$(VERSION)' '$(or $(GIT_REVISION),release)' > $@.new
+	    '$(VERSION)' '$(or $(REVISION),release)' > $@.new
 	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
 FORCE:
 
 # The dashboard: one bundle, hashed names, compressed, as C arrays (see src/dashboard/build.mjs).
+# Without npm's packages that of the tarball is taken.
+ifeq ($(and $(wildcard prebuilt/assets.c),$(if $(wildcard node_modules),,yes)),yes)
+$(BUILD)/gen/assets.c: prebuilt/assets.c
+	$(call say,COPY)
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+else
 DASHBOARD_SOURCES := $(shell find src/dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
 $(BUILD)/gen/assets.c: $(DASHBOARD_SOURCES) package-lock.json | node_modules/.package-lock.json
 	$(call say,BUNDLE)
 	@mkdir -p $(@D)
 	$(Q)node src/dashboard/build.mjs $@
+endif
 
 node_modules/.package-lock.json: package-lock.json
 	$(call say,NPM)
@@ -209,6 +218,13 @@ uninstall:
 	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d/cesid
 	$(Q)for page in $(MANUALS); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	rm -rf $(DESTDIR)$(DOCDIR)
+
+# A source tarball, and Debian's packages of it: build/cesid-VERSION.tar.gz, build/deb/*.deb.
+dist:
+	$(Q)scripts/dist $(BUILD)
+
+deb:
+	$(Q)scripts/deb $(BUILD)
 
 clean:
 	rm -rf $(BUILD)

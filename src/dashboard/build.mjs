@@ -1,19 +1,20 @@
 // Bundles the page and writes it as a C file: node src/dashboard/build.mjs OUT.c
 //
 // The same sources give the same bytes. See include/cesid/assets.h for what the server finds there.
-// With --folder the files are also written there as they are, to look at them.
+// With --folder the files are also written there as they are, to look at them; with --licenses the
+// licences of the packages that are in the bundle.
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { pageRoots } from './lib/routes.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const [out, option, folder] = process.argv.slice(2);
-if (!out || (option && (option !== '--folder' || !folder))) {
-    console.error('usage: build.mjs OUT.c [--folder FOLDER]');
+const [out, option, place] = process.argv.slice(2);
+if (!out || (option && (!['--folder', '--licenses'].includes(option) || !place))) {
+    console.error('usage: build.mjs OUT.c [--folder FOLDER | --licenses FILE]');
     process.exit(2);
 }
 
@@ -36,6 +37,7 @@ async function bundle() {
         entryPoints: { app: 'main.jsx' },
         outdir: 'out',
         write: false,
+        metafile: true,
         bundle: true,
         minify: true,
         format: 'esm',
@@ -50,7 +52,20 @@ async function bundle() {
         const file = result.outputFiles.find(({ path }) => path.endsWith(`.${extension}`));
         return hashed('app', extension, Buffer.from(file.contents));
     };
-    return { script: part('js'), style: part('css') };
+    return { script: part('js'), style: part('css'), inputs: Object.keys(result.metafile.inputs) };
+}
+
+// Of every package that a file of came from: its name, version and licence.
+function licenses(inputs) {
+    const packages = inputs.map((input) =>
+        /^(.*node_modules\/((?:@[^/]+\/)?[^/]+))\//.exec(resolve(here, input))).filter(Boolean);
+    const found = new Map(packages.map(([, folder, name]) => [name, folder]));
+    return [...found].sort().map(([name, folder]) => {
+        const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json')));
+        const file = ['LICENSE', 'LICENSE.md', 'LICENSE.txt'].map((each) => join(folder, each))
+            .find((each) => existsSync(each));
+        return `${name} ${version} (${license})\n\n${readFileSync(file, 'utf8').trim()}\n`;
+    }).join('\n\n');
 }
 
 function index(links) {
@@ -91,7 +106,7 @@ function render(assets) {
     );
 }
 
-const { script, style } = await bundle();
+const { script, style, inputs } = await bundle();
 const favicon = hashed('favicon', 'svg', readFileSync(join(here, 'favicon.svg')));
 const assets = [script, style, favicon, index({ script, style, favicon })].sort((a, b) =>
     a.path < b.path ? -1 : 1,
@@ -99,7 +114,8 @@ const assets = [script, style, favicon, index({ script, style, favicon })].sort(
 
 mkdirSync(dirname(out), { recursive: true });
 writeFileSync(out, render(assets));
-if (folder) {
-    mkdirSync(folder, { recursive: true });
-    for (const { path, bytes } of assets) writeFileSync(join(folder, path), bytes);
+if (option === '--licenses') writeFileSync(place, licenses(inputs));
+if (option === '--folder') {
+    mkdirSync(place, { recursive: true });
+    for (const { path, bytes } of assets) writeFileSync(join(place, path), bytes);
 }
