@@ -174,8 +174,7 @@ static inline void mariadb_create(struct mariadb_server *server)
     pid_t pid;
 
     assert_int_equal(mysql_library_init(0, NULL, NULL), 0);
-    (void) snprintf(server->directory, sizeof(server->directory), "/tmp/cesid-mariadb-XXXXXX");
-    assert_non_null(mkdtemp(server->directory));
+    temporary_folder(server->directory, sizeof(server->directory), "mariadb");
     (void) snprintf(data, sizeof(data), "--datadir=%s/data", server->directory);
     pid = mariadb_spawn(server, (char *[]){"mariadb-install-db", "--no-defaults", "--user=root",
                                            data, "--auth-root-authentication-method=normal",

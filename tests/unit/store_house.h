@@ -38,8 +38,7 @@ static inline void make_fixture(void **state, struct mariadb_server *server)
     static int databases;
     struct fixture *f = mem_alloc(sizeof *f);
     f->server = server;
-    (void) snprintf(f->directory, sizeof f->directory, "/tmp/cesid-store-XXXXXX");
-    assert_non_null(mkdtemp(f->directory));
+    temporary_folder(f->directory, sizeof f->directory, "store");
     f->path = mem_alloc(128);
     (void) snprintf(f->path, 128, "%s/cesid.db", f->directory);
     f->config.server.state_dir = f->directory;

@@ -27,6 +27,18 @@
         .name = text, .test_func = function                                                        \
     }
 
+/* A new folder of the test's own. scripts/run-unit gives each run a TMPDIR and removes that,
+ * whatever end a test comes to. */
+static inline void temporary_folder(char *path, size_t size, const char *name)
+{
+    const char *base = getenv("TMPDIR");
+    int length = snprintf(path, size, "%s/cesid-%s-XXXXXX",
+                          base != NULL && base[0] != '\0' ? base : "/tmp", name);
+
+    assert_true(length > 0 && (size_t) length < size);
+    assert_non_null(mkdtemp(path));
+}
+
 /* Real nanoseconds, whatever clock the test injected. */
 static inline int64_t real_now(void)
 {
