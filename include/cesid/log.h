@@ -47,8 +47,13 @@ static inline struct log_field log_end(void)
     return (struct log_field){.kind = LOG_FIELD_END};
 }
 
-/* subsystem: base, config, store, rpc, refresh, registry, operation, hub, http, auth, main… The
- * variadic arguments are struct log_field, closed by log_end(); at most 16. */
+/* All that log, as choices of a field; who may have a level of its own. */
+#define LOG_SUBSYSTEMS                                                                             \
+    "auth|base|bus|config|health|http|hub|journal|logstream|main|node|operation|refresh|registry|" \
+    "rpc|store|vault"
+
+/* subsystem: one of LOG_SUBSYSTEMS. The variadic arguments are struct log_field, closed by
+ * log_end(); at most 16. */
 void log_write(enum log_level level, const char *subsystem, const char *message, ...);
 
 #define log_error(subsystem, ...)   log_write(LOG_LEVEL_ERROR, subsystem, __VA_ARGS__, log_end())

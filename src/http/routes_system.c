@@ -114,9 +114,7 @@ static int health(struct request *request, struct response *response)
 
 static int levels(struct request *request, struct response *response)
 {
-    static const char *const subsystems[] = {
-        "auth", "base", "bus",  "config", "http",      "health",  "hub",      "journal",
-        "logs", "main", "node", "rpc",    "operation", "refresh", "registry", "store"};
+    char subsystems[] = LOG_SUBSYSTEMS, *rest = subsystems, *name;
     struct json *json = response_json(response);
     enum log_level general = log_level_of(NULL);
     (void) request;
@@ -124,9 +122,9 @@ static int levels(struct request *request, struct response *response)
     json_put_string(json, "level", log_level_name(general));
     json_key(json, "subsystems");
     json_object(json);
-    for (size_t i = 0; i < ARRAY_LENGTH(subsystems); i++)
-        if (log_level_of(subsystems[i]) != general)
-            json_put_string(json, subsystems[i], log_level_name(log_level_of(subsystems[i])));
+    while ((name = strsep(&rest, "|")) != NULL)
+        if (log_level_of(name) != general)
+            json_put_string(json, name, log_level_name(log_level_of(name)));
     json_object_end(json);
     json_object_end(json);
     return 0;
@@ -174,8 +172,7 @@ static const struct field level_fields[] = {
      .about = "what is logged from now on, until the next start"},
     {.name = "subsystem",
      .place = FIELD_BODY,
-     .format = FORMAT_NAME,
-     .maximum = 32,
+     .choices = LOG_SUBSYSTEMS,
      .about = "only there; without it everywhere"},
 };
 

@@ -1,8 +1,11 @@
 // The command line and the configuration, as an administrator meets them.
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+    chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { binary, Cesid, run } from './lib/cesid.mjs';
 import { expectOk, expectProblem } from './lib/http.mjs';
 import { freePort, gone, makeDirectory, runToEnd, signal } from './lib/system.mjs';
@@ -206,6 +209,29 @@ test('-d answers for the real result, -p keeps a second one away', async () => {
 
     const broken = await run('-d', '-c', join(cesid.directory, 'missing.conf'));
     assert.equal(broken.code, 1);
+});
+
+test('R10.5 every subsystem that logs can have a level of its own, and no other', async () => {
+    const sources = join(dirname(fileURLToPath(import.meta.url)), '../../src');
+    const names = new Set(readdirSync(sources, { recursive: true })
+        .filter((file) => file.endsWith('.c'))
+        .flatMap((file) => [...readFileSync(join(sources, file), 'utf8')
+            .matchAll(/\blog_(?:debug|info|warning|error)\(\s*"([^"]+)"/g)].map(([, name]) => name)));
+    assert.ok(names.size > 10);
+    const cesid = await new Cesid().start();
+    try {
+        await cesid.login();
+        const set = (body) => cesid.api('PUT', '/system/log-level', { body });
+        for (const subsystem of names)
+            assert.equal(expectOk(await set({ level: 'error', subsystem })).subsystems[subsystem],
+                'error', subsystem);
+        const wrong = expectProblem(await set({ level: 'error', subsystem: 'nonsense' }), 422,
+            'validation_failed');
+        assert.deepEqual(wrong.errors.map((e) => [e.field, e.code]), [['subsystem', 'not_allowed']]);
+        assert.deepEqual(expectOk(await set({ level: 'info' })).subsystems, {});
+    } finally {
+        await cesid.stop();
+    }
 });
 
 test('R10.5 the log has levels and comes as text or JSON lines', async () => {
