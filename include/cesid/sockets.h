@@ -59,6 +59,9 @@ void peer_allow(struct peer_socket *peer, int64_t bytes, int64_t deadline);
 bool peer_frames(struct peer_socket *peer, uint64_t most);
 enum peer_end peer_end(const struct peer_socket *peer); /* why reading ended */
 bool peer_gone(const struct peer_socket *peer);         /* the peer closed or reset */
+/* From now on a peer whose host acknowledges nothing, or that takes no byte, for so many seconds is
+ * gone: the kernel ends the connection. */
+void peer_patience(struct peer_socket *peer, double seconds);
 /* Since the last call of peer_mark, or since the connection began. */
 void peer_mark(struct peer_socket *peer);
 uint64_t peer_received(const struct peer_socket *peer); /* bytes */

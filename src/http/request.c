@@ -89,6 +89,9 @@ bool request_take_stream(struct request *request)
             return false;
     } while (!atomic_compare_exchange_weak(&serving->streams, &taken, taken + 1));
     request->streams_permit = true;
+    struct config *config = config_get(serving->box);
+    peer_patience(request->peer, config->websocket.idle_timeout);
+    config_unref(&config);
     return true;
 }
 

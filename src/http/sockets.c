@@ -410,6 +410,12 @@ bool peer_gone(const struct peer_socket *peer)
     return poll(&wanted, 1, 0) > 0 && (wanted.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
+void peer_patience(struct peer_socket *peer, double seconds)
+{
+    unsigned milliseconds = (unsigned) (seconds * 1000);
+    (void) setsockopt(peer->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
+}
+
 void peer_mark(struct peer_socket *peer)
 {
     peer->received = 0;

@@ -89,7 +89,8 @@ struct hub_client {
     int64_t progress_at; /* of the last byte written, or of the queue's last being empty */
     int64_t pinged_at;
     int64_t closing_since; /* 0: not closing */
-    bool waiting_writable; /* in the sender's epoll set */
+    bool watched;          /* in the sender's epoll set */
+    bool full; /* the socket took no more: nothing is tried until the epoll set says so */
 
     /* guarded by the sender's lock */
     bool dirty;

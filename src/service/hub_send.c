@@ -158,10 +158,10 @@ static void end_frame(struct hub_client *client)
 static void wait_writable(struct hub_client *client)
 {
     struct epoll_event event = {.events = EPOLLOUT | EPOLLONESHOT, .data.u64 = client->id};
-    int operation = client->waiting_writable ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    int operation = client->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
     if (epoll_ctl(client->hub->sender.epoll, operation, client->fd, &event) == 0)
-        client->waiting_writable = true;
+        client->watched = client->full = true;
     else
         shutdown(client->fd, SHUT_RDWR); /* cannot be watched: the worker ends it */
 }
@@ -169,7 +169,7 @@ static void wait_writable(struct hub_client *client)
 void client_write_locked(struct hub_client *client)
 {
     lock_assert_held(&client->lock);
-    if (client->fd < 0)
+    if (client->fd < 0 || client->full)
         return;
     while (client->out.active || begin_frame(client)) {
         struct iovec parts[3];
@@ -207,9 +207,9 @@ void client_write_locked(struct hub_client *client)
 void sender_forget_locked(struct hub_client *client)
 {
     lock_assert_held(&client->lock);
-    if (client->waiting_writable && client->fd >= 0)
+    if (client->watched && client->fd >= 0)
         (void) epoll_ctl(client->hub->sender.epoll, EPOLL_CTL_DEL, client->fd, NULL);
-    client->waiting_writable = false;
+    client->watched = client->full = false;
 }
 
 bool sender_mark(struct hub *hub, struct hub_client *client)
@@ -268,6 +268,7 @@ static void write_ready(struct hub *hub, uint64_t id)
     if (client == NULL)
         return;
     lock_acquire(&client->lock);
+    client->full = false;
     client_write_locked(client);
     lock_release(&client->lock);
     hub_client_unref(&client);
