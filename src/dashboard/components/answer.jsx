@@ -1,5 +1,6 @@
 // What an action on a node answered beyond success: what changed, or what a check found.
 import { duration, plural } from '../lib/format.js';
+import { sentence } from './problem.jsx';
 
 const changeWords = { added: 'added', changed: 'changed', removed: 'removed' };
 
@@ -30,7 +31,7 @@ function Found({ answer }) {
                     Cause: <code class="cause">{answer.cause}</code>.{' '}
                 </>
             )}
-            {answer.detail && <span class="breakable">{answer.detail}. </span>}
+            {answer.detail && <span class="breakable">{sentence(answer.detail)} </span>}
             {answer.version && `supervisord ${answer.version}. `}
             {answer.latency !== null && `It answered in ${duration(answer.latency)}. `}
             {answer.methods?.length > 0 && `${plural(answer.methods.length, 'method')} offered.`}

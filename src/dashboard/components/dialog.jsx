@@ -24,7 +24,8 @@ function show(question, givenUp) {
     });
 }
 
-// {title, children, confirm, giveUp, danger, typed, submit}: typed is what must be typed first.
+// {title, children, confirm, giveUp, danger, typed, firm, submit}: typed is what must be typed
+// first; a firm one is closed by its own button alone.
 export const ask = (question) => show({ submit: () => true, ...question }, false);
 
 // {title, fields (a component of {values, set, problem}), initial, confirm, danger, wide, submit}
@@ -54,13 +55,14 @@ function Question({ question }) {
     const [busy, setBusy] = useState(false);
     const [problem, setProblem] = useState(null);
     const { fields: Fields } = question;
-    const giveUp = () => !busy && question.answer(question.givenUp);
+    const giveUp = () => !busy && !question.firm && question.answer(question.givenUp);
 
     useEffect(() => {
         const before = document.activeElement;
         dialog.current.showModal();
         (dialog.current.querySelector('.dialog-body input, .dialog-body select, ' +
-            '.dialog-body textarea') ?? dialog.current.querySelector('.dialog-cancel')).focus();
+            '.dialog-body textarea') ?? dialog.current.querySelector('.dialog-buttons button'))
+            .focus();
         return () => before?.focus?.();
     }, []);
     const submit = async (event) => {
@@ -102,9 +104,11 @@ function Question({ question }) {
                     {problem && <ProblemBox problem={problem} />}
                 </div>
                 <div class="dialog-buttons">
-                    <button type="button" class="button dialog-cancel" onClick={giveUp}>
-                        {question.giveUp ?? 'Cancel'}
-                    </button>
+                    {!question.firm && (
+                        <button type="button" class="button dialog-cancel" onClick={giveUp}>
+                            {question.giveUp ?? 'Cancel'}
+                        </button>
+                    )}
                     <button
                         type="submit"
                         class={`button ${question.danger ? 'danger' : 'primary'}`}

@@ -2,6 +2,17 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { MoreIcon } from './icons.jsx';
 
+const MARGIN = 8; // of the window
+
+function keepInSight(list) {
+    const { left, right } = list.getBoundingClientRect();
+    const width = document.documentElement.clientWidth;
+    const shift = left < MARGIN ? MARGIN - left : Math.min(0, width - MARGIN - right);
+    if (shift !== 0)
+        list.style.transform = `translateX(${shift}px)`;
+    list.scrollIntoView({ block: 'nearest' });
+}
+
 // items: [{label, hint, icon, danger, disabled, onClick}], falsy ones are left out.
 export function Menu({ label, items, short }) {
     const [open, setOpen] = useState(false);
@@ -11,6 +22,7 @@ export function Menu({ label, items, short }) {
     useEffect(() => {
         if (!open)
             return undefined;
+        keepInSight(root.current.querySelector('[role="menu"]'));
         root.current.querySelector('[role="menuitem"]:not(:disabled)')?.focus();
         const away = (event) => !root.current?.contains(event.target) && setOpen(false);
         addEventListener('pointerdown', away);

@@ -1,7 +1,7 @@
 // An error as the server told it, with the id that finds it in the server's log.
 import { CloseIcon, WarnIcon } from './icons.jsx';
 
-const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+export const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 export function ProblemText({ problem }) {
     const detail = sentence(problem.detail || problem.title || 'Something went wrong');
