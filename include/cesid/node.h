@@ -29,20 +29,21 @@ void node_counts_add(struct node_counts *counts, int statecode);
 void node_counts_sum(struct node_counts *sum, const struct node_counts *counts);
 void node_counts_json(struct json *json, const struct node_counts *counts);
 
+/* One allocation: the texts lie behind it. */
 struct process_view {
     /* immutable */
-    char *id; /* "group:name" */
-    char *group;
-    char *name;
+    const char *id; /* "group:name" */
+    const char *group;
+    const char *name;
     int statecode;
     int64_t pid;
     int64_t started_at, stopped_at; /* wall milliseconds by the node's clock; 0: never */
     int exit_status;
-    char *spawn_error;             /* NULL: none */
-    char *description;             /* NULL while RUNNING */
-    char *stdout_log, *stderr_log; /* NULL: none */
-    uint64_t revision;             /* the node's, when this process last changed */
-    char *json;                    /* the process object of CONTRACT.md */
+    const char *spawn_error;             /* NULL: none */
+    const char *description;             /* NULL while RUNNING */
+    const char *stdout_log, *stderr_log; /* NULL: none */
+    uint64_t revision;                   /* the node's, when this process last changed */
+    const char *json;                    /* the process object of CONTRACT.md */
     size_t json_length;
     /* atomic */
     int references;
@@ -115,11 +116,14 @@ struct node_poll {
     const struct rpc_endpoint *endpoint;
     int error; /* 0: processes are in answer */
     enum rpc_cause cause;
-    const struct xmlrpc_answer *answer; /* of getAllProcessInfo */
+    const struct xmlrpc_answer *answer; /* of getAllProcessInfo; NULL: it says the same as before */
     double latency;
     /* of first contact; NULL keeps what was known */
     const char *supervisor_version, *api_version, *identification, *supervisor_state;
 };
+/* Whether an answer of getAllProcessInfo, as it came, holds the very processes of the current view:
+ * sure when true, and cheap; false means that it must be parsed. */
+bool node_says_the_same(struct node *node, const char *answer, size_t length, int processes_max);
 /* Builds the next view when something changed, swaps it in, publishes the difference under the
  * node's lock. An unchanged poll allocates no view and publishes nothing. Returns CESID_OK, or
  * NODE_PROTOCOL when the answer is not a list of processes (the caller then applies that as an

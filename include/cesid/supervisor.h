@@ -51,6 +51,8 @@ enum process_state {
 const char *process_state_name(int code); /* "RUNNING"; anything else "UNKNOWN" */
 bool process_state_parse(const char *name, int *code);
 
+#define SUPERVISOR_NAME_MAX 255 /* bytes of a process's or group's name */
+
 /* One element of getAllProcessInfo, borrowed from the answer that it was read from. */
 struct supervisor_process {
     const char *group, *name;
@@ -68,6 +70,7 @@ struct supervisor_process {
  * for the problem answer. */
 struct supervisor_result {
     int error;
+    bool familiar; /* the caller knew the answer as it came: it was not parsed and is not here */
     enum rpc_cause cause;
     int status; /* HTTP status, 0 when none came */
     struct xmlrpc_answer answer;
@@ -86,6 +89,9 @@ struct supervisor_call {
     bool deferred; /* set for start, stop and group methods: see rpc.h */
     int64_t deadline;
     double connect_timeout;
+    /* NULL, or asked on the loop thread, with done's argument, whether a whole answer says what the
+     * caller knows already. */
+    bool (*familiar)(void *argument, const char *body, size_t length);
 };
 void supervisor_call_init(struct supervisor_call *call, const char *method,
                           const struct config *config, double timeout /* seconds from now */);

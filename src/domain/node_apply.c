@@ -50,6 +50,22 @@ static bool same_processes(const struct node_view *base, const struct heard *hea
     return true;
 }
 
+bool node_says_the_same(struct node *node, const char *answer, size_t length, int processes_max)
+{
+    struct node_view *view = node_view(node);
+    struct process_scan scan;
+    struct scanned_process process;
+    bool same = view->processes_count <= (size_t) processes_max &&
+                process_scan_begin(&scan, answer, length);
+
+    for (size_t i = 0; same && i < view->processes_count; i++)
+        same = process_scan_next(&scan, &process) &&
+               process_view_equals_scanned(view->processes[view->order[i]], &process);
+    same = same && process_scan_end(&scan);
+    node_view_unref(&view);
+    return same;
+}
+
 static bool same_or_silent(const char *known, const char *said)
 {
     return said == NULL || (known != NULL && strcmp(known, said) == 0);

@@ -6,6 +6,7 @@
 
 #include "cesid/lock.h"
 #include "cesid/node.h"
+#include "cesid/process_scan.h"
 
 struct node {
     /* immutable */
@@ -45,6 +46,9 @@ struct process_view *process_view_create(const struct supervisor_process *proces
 struct process_view *process_view_ref(struct process_view *process);
 void process_view_unref(struct process_view **process);
 bool process_view_equals(const struct process_view *view, const struct supervisor_process *process);
+/* The same question about an answer that was not parsed. */
+bool process_view_equals_scanned(const struct process_view *view,
+                                 const struct scanned_process *process);
 /* The same process under another environment: rendered anew. */
 struct process_view *process_view_move(const struct process_view *process,
                                        const struct config_node *node, uint64_t revision);

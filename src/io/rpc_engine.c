@@ -197,6 +197,8 @@ static void loop_destroy(struct rpc_loop *loop)
         rpc_shard_free(loop->shards[i]);
     free(loop->shards);
     free(loop->sockets);
+    while (loop->spare_count > 0)
+        strbuf_destroy(&loop->spare[--loop->spare_count]);
     free(loop->placed);
     (void) close(loop->wake);
     (void) close(loop->epoll);

@@ -32,8 +32,10 @@
 /* Idle easy handles that an endpoint keeps: one for polling, one for an action beside it. */
 #define RPC_IDLE_TRANSFERS 2
 #define RPC_HEADERS_MAX    ((size_t) 64 * 1024)
-#define RPC_BODY_KEPT      ((size_t) 256 * 1024)
-#define RPC_DETAIL_SIZE    256
+/* Buffers of ended answers that a loop keeps for coming ones, and the largest that it keeps. */
+#define RPC_SPARE_BODIES 32
+#define RPC_BODY_KEPT    ((size_t) 256 * 1024)
+#define RPC_DETAIL_SIZE  256
 
 enum rpc_command_kind { RPC_SUBMIT, RPC_CANCEL, RPC_CLOSE };
 
@@ -87,6 +89,8 @@ struct rpc_loop {
     /* By descriptor: the transfer that used the connection last, 0 when it is none of ours. */
     uint64_t *sockets;
     size_t sockets_count;
+    struct strbuf spare[RPC_SPARE_BODIES];
+    size_t spare_count;
 };
 
 struct rpc_shard {
@@ -163,7 +167,7 @@ struct rpc_transfer {
     bool at_status;                  /* the next header line is a status line */
     bool interim;                    /* of a 1xx response */
     bool headers_done;
-    struct strbuf body;
+    struct strbuf body;         /* empty until data come: a hung node holds none */
     struct rpc_verdict verdict; /* set by a callback that ended the transfer */
     char error[CURL_ERROR_SIZE];
 };

@@ -162,6 +162,30 @@ static size_t on_header(char *line, size_t size, size_t count, void *argument)
     return length;
 }
 
+/* Few answers are under way at a time, whatever the number of nodes: their buffers are the loop's.
+ * The one used last is still in the processor's cache. */
+static void take_body(struct rpc_transfer *transfer)
+{
+    struct rpc_loop *loop = transfer->endpoint->loop;
+    if (loop->spare_count > 0)
+        transfer->body = loop->spare[--loop->spare_count];
+    transfer->body.limit = transfer->call->answer_max;
+}
+
+static void give_back_body(struct rpc_transfer *transfer)
+{
+    struct rpc_loop *loop = transfer->endpoint->loop;
+    struct strbuf *body = &transfer->body;
+    if (body->capacity == 0 || body->capacity > RPC_BODY_KEPT ||
+        loop->spare_count == RPC_SPARE_BODIES) {
+        strbuf_destroy(body);
+        return;
+    }
+    strbuf_clear(body);
+    loop->spare[loop->spare_count++] = *body;
+    strbuf_init(body, 0);
+}
+
 static size_t on_write(char *data, size_t size, size_t count, void *argument)
 {
     struct rpc_transfer *transfer = argument;
@@ -175,6 +199,8 @@ static size_t on_write(char *data, size_t size, size_t count, void *argument)
         return 0;
     }
     if (call->on_data == NULL) {
+        if (transfer->body.capacity == 0)
+            take_body(transfer);
         strbuf_add(&transfer->body, data, length);
         return length;
     }
@@ -284,8 +310,6 @@ void rpc_transfer_prepare(struct rpc_transfer *transfer, struct rpc_call *call)
     transfer->interim = false;
     transfer->verdict = (struct rpc_verdict){0};
     transfer->error[0] = '\0';
-    strbuf_clear(&transfer->body);
-    transfer->body.limit = call->answer_max;
 
     if (call->path != NULL) {
         struct strbuf url;
@@ -336,14 +360,12 @@ void rpc_transfer_give_back(struct rpc_transfer *transfer)
     struct rpc_endpoint *endpoint = transfer->endpoint;
     transfer->call = NULL;
     forget_unconnected(transfer);
+    give_back_body(transfer);
     if (endpoint->idle_count >= RPC_IDLE_TRANSFERS) {
         hang_up(transfer);
         rpc_transfer_free(transfer);
         return;
     }
-    strbuf_clear(&transfer->body);
-    if (transfer->body.capacity > RPC_BODY_KEPT)
-        strbuf_destroy(&transfer->body);
     transfer->next = endpoint->idle;
     endpoint->idle = transfer;
     endpoint->idle_count++;

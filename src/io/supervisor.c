@@ -109,6 +109,7 @@ void supervisor_call_destroy(struct supervisor_call *call)
 /* What a submitted call needs until its end. */
 struct job {
     void (*done)(void *argument, struct supervisor_result *result);
+    bool (*familiar)(void *argument, const char *body, size_t length);
     void *argument;
     size_t values_max;
 };
@@ -136,10 +137,13 @@ static void on_done(void *argument, const struct rpc_result *transport)
         .status = transport->status,
         .duration = transport->duration,
     };
-    if (result.error == 0)
-        read_answer(&result, transport, job->values_max);
-    else
+    if (result.error != 0)
         set_detail(&result, transport->detail);
+    else if (job->familiar != NULL &&
+             job->familiar(job->argument, transport->body, transport->body_length))
+        result.familiar = true;
+    else
+        read_answer(&result, transport, job->values_max);
     job->done(job->argument, &result);
     supervisor_result_free(&result);
     free(job);
@@ -156,7 +160,10 @@ int supervisor_submit(struct rpc_endpoint *endpoint, struct supervisor_call *cal
     if (strbuf_failed(&call->body))
         return CESID_E_BODY_TOO_LARGE;
     struct job *job = mem_alloc(sizeof(*job));
-    *job = (struct job){.done = done, .argument = argument, .values_max = call->values_max};
+    *job = (struct job){.done = done,
+                        .familiar = call->familiar,
+                        .argument = argument,
+                        .values_max = call->values_max};
     const struct rpc_request request = {
         .method = "POST",
         .body = call->body.data,

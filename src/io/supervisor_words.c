@@ -8,8 +8,6 @@
 #include "cesid/check.h"
 #include "cesid/supervisor.h"
 
-#define NAME_MAX_BYTES 255
-
 static const struct word {
     int code;
     const char *name;
@@ -73,7 +71,7 @@ bool process_state_parse(const char *name, int *code)
 static const char *process_name(const struct xmlrpc_value *value)
 {
     if (value == NULL || value->type != XMLRPC_STRING || value->as.string.length == 0 ||
-        value->as.string.length > NAME_MAX_BYTES)
+        value->as.string.length > SUPERVISOR_NAME_MAX)
         return NULL;
     for (size_t i = 0; i < value->as.string.length; i++) {
         unsigned char c = (unsigned char) value->as.string.data[i];

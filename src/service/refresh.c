@@ -34,6 +34,9 @@
 
 #define WISH_PERMITS 64
 #define JITTER       0.05 /* of the interval, either way */
+/* Polls that nobody waits for begin together at its multiples: one waking of the refresh thread and
+ * of a loop does for many nodes. */
+#define TICK (CLOCK_SECOND / 100)
 /* How long a poll may hold a permit that others wait for. */
 #define PATIENCE_NEW   1.0 /* seconds, with a node that never answered */
 #define PATIENCE_MIN   0.1
@@ -84,6 +87,7 @@ struct refresh {
     size_t in_use[POOLS];
     size_t limit; /* refresh.connections */
     uint64_t random;
+    bool short_of_permits; /* a node was due when the thread last looked, and had to wait */
     bool stopping;
 };
 
@@ -122,6 +126,8 @@ static void schedule_locked(struct refresh *refresh, struct entry *entry, int64_
     lock_assert_held(&refresh->lock);
     due_heap_remove(heap_of(refresh, entry), &entry->due);
     entry->pool = pool_of(entry);
+    if (entry->wishes == NULL && at % TICK != 0)
+        at += TICK - at % TICK;
     due_heap_push(heap_of(refresh, entry), &entry->due, at);
     first = due_heap_first(heap_of(refresh, entry));
     if (first == &entry->due)
@@ -173,6 +179,7 @@ static void cut_locked(struct refresh *refresh, int64_t now, int64_t *look_again
 static struct entry *next_locked(struct refresh *refresh, int64_t now, int64_t *look_again)
 {
     *look_again = CLOCK_NEVER;
+    refresh->short_of_permits = false;
     for (enum pool pool = 0; pool < POOLS; pool++) {
         struct due *due = due_heap_first(&refresh->due[pool]);
         struct entry *entry;
@@ -184,6 +191,7 @@ static struct entry *next_locked(struct refresh *refresh, int64_t now, int64_t *
             continue;
         }
         if (!permit_free_locked(refresh, pool)) {
+            refresh->short_of_permits = true;
             if (pool == POOL_HEALTHY || pool == POOL_RETRY)
                 cut_locked(refresh, now, look_again);
             continue;
@@ -258,7 +266,8 @@ static void poll_ended(void *argument, int error)
 
         schedule_locked(refresh, entry, clock_after(wait > retry_after ? wait : retry_after));
     }
-    cond_signal(&refresh->changed); /* a permit came free */
+    if (refresh->short_of_permits)
+        cond_signal(&refresh->changed);
     lock_release(&refresh->lock);
 
     config_unref(&config);

@@ -128,7 +128,8 @@ static void conclude(struct refresh_poll *poll, struct supervisor_result *result
     }
     error = error == CESID_OK
                 ? apply(poll, CESID_OK, RPC_CAUSE_NONE,
-                        result->answer.fault ? NULL : &result->answer, result->duration)
+                        result->familiar || result->answer.fault ? NULL : &result->answer,
+                        result->duration)
                 : error;
     if (error != CESID_OK) {
         if (cause == RPC_CAUSE_NONE)
@@ -176,6 +177,13 @@ static void step_done(void *argument, struct supervisor_result *result)
     next_step(poll);
 }
 
+static bool is_familiar(void *argument, const char *body, size_t length)
+{
+    const struct refresh_poll *poll = argument;
+
+    return node_says_the_same(poll->node, body, length, poll->config->refresh.processes_max);
+}
+
 static void next_step(struct refresh_poll *poll)
 {
     struct supervisor_call call;
@@ -192,6 +200,8 @@ static void next_step(struct refresh_poll *poll)
         atomic_fetch_add(&poll->references, 1);
         supervisor_call_init(&call, methods[poll->step], poll->config,
                              poll->config->timeouts.refresh);
+        if (poll->step == STEP_PROCESSES)
+            call.familiar = is_familiar;
         error = supervisor_submit(poll->settings->endpoint, &call, step_done, poll, &handle);
         supervisor_call_destroy(&call);
         lock_acquire(&poll->lock);

@@ -23,6 +23,7 @@
 #include "cesid/check.h"
 #include "cesid/clock.h"
 #include "cesid/error.h"
+#include "cesid/process_scan.h"
 #include "cesid/rpc.h"
 #include "cesid/supervisor.h"
 #include "cesid/text.h"
@@ -37,6 +38,7 @@ static struct {
     struct rpc_engine *engine;
     struct rpc_endpoint *endpoint;
     struct config config;
+    size_t scanned; /* processes; written on the loop thread, read after the call */
 } house;
 
 static void write_file(const char *path, const void *data, size_t length)
@@ -185,6 +187,38 @@ static void processes_are_read(void **state)
         }
     }
     assert_int_equal(webs, 2);
+    supervisor_result_free(&result);
+}
+
+/* Says no, but notes whether the answer could be scanned to its end. */
+static bool scans(void *argument, const char *body, size_t length)
+{
+    (void) argument;
+    struct process_scan scan;
+    struct scanned_process process;
+    house.scanned = 0;
+    if (!process_scan_begin(&scan, body, length))
+        return false;
+    while (process_scan_next(&scan, &process))
+        house.scanned++;
+    if (!process_scan_end(&scan))
+        house.scanned = 0;
+    return false;
+}
+
+static void processes_are_scanned(void **state)
+{
+    (void) state;
+    need_supervisord();
+    struct supervisor_result result;
+    struct supervisor_call request;
+    supervisor_call_init(&request, "supervisor.getAllProcessInfo", &house.config, PATIENCE);
+    request.familiar = scans;
+    assert_int_equal(supervisor_wait(house.endpoint, &request, NULL, NULL, &result), 0);
+    supervisor_call_destroy(&request);
+    assert_false(result.familiar);
+    assert_int_equal(result.answer.value->as.items.count, 6);
+    assert_int_equal(house.scanned, 6);
     supervisor_result_free(&result);
 }
 
@@ -450,6 +484,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         NAMED("processes are read", processes_are_read),
+        NAMED("its answers are spelt as the scan reads them", processes_are_scanned),
         NAMED("actions and their faults", actions_and_their_faults),
         NAMED("keystrokes come back in the log", keystrokes_come_back_in_the_log),
         NAMED("ranges are clamped", ranges_are_clamped),
