@@ -1,6 +1,8 @@
 // Nodes that are added, changed and removed over the API.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cesid, nodeConfig } from './lib/cesid.mjs';
@@ -114,6 +116,45 @@ test('R7.5 passwords are sealed in the store, shown nowhere, and asked for with 
     }
     assert.ok(!cesid.log.includes(password));
     assert.equal(statSync(join(cesid.state, 'vault.key')).mode & 0o777, 0o600);
+});
+
+test('R7.5 a changed url never gets the old password', async () => {
+    const heard = [];
+    const elsewhere = createServer((request, answer) => {
+        heard.push(request.headers.authorization ?? 'none');
+        answer.writeHead(401, { 'WWW-Authenticate': 'Basic realm="x"' }).end();
+    }).listen(0, '127.0.0.1');
+    await once(elsewhere, 'listening');
+    const url = `http://127.0.0.1:${elsewhere.address().port}/RPC2`;
+    const basic = (secret) => `Basic ${Buffer.from(`ops:${secret}`).toString('base64')}`;
+    const heardOf = async (change, authorization) => {
+        expectOk(await patch('guest', change));
+        await cesid.post('/nodes/guest/check');
+        await until(`${authorization} is sent`, () => heard.includes(authorization));
+    };
+    try {
+        // Neither alone, nor with the user name, nor after it was taken away and asked back.
+        for (const change of [{ url }, { url, username: 'ops' }, { url, username: '' },
+            { url, enabled: false }, { url, labels: {} }, { url: `${url}/` }]) {
+            const { errors } = expectProblem(await patch('guest', change), 422,
+                'validation_failed');
+            assert.ok(errors.some(({ field }) => field === 'password'), JSON.stringify(change));
+        }
+        assert.equal((await cesid.node('guest')).url, guarded.url);
+        await cesid.post('/nodes/guest/refresh');
+        assert.deepEqual(heard, []);
+
+        await heardOf({ url, password: 'another-one' }, basic('another-one'));
+        await heardOf({ url: `${url}2`, username: '', password: '' }, 'none');
+        await heardOf({ url, username: 'ops', password: 'a-third' }, basic('a-third'));
+        expectOk(await patch('guest', { url: guarded.url, username: 'ops', password }));
+        await cesid.nodeIs('guest', 'up');
+    } finally {
+        elsewhere.closeAllConnections();
+        elsewhere.close();
+    }
+    assert.deepEqual([...new Set(heard)].sort(),
+        ['none', basic('another-one'), basic('a-third')].sort());
 });
 
 test('settings change in place, and what is not touched stays', async () => {
