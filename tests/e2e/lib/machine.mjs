@@ -1,6 +1,9 @@
 // A machine of the test's own that costs nothing: this one's files below an overlay in memory, with
-// processes, network and mounts of its own. What happens in it is gone with it. Root only.
-import { readFileSync } from 'node:fs';
+// processes, network and mounts of its own. What happens in it is gone with it. With systemd it is
+// booted, too: a real systemd is its first process, with no services but those of the test. Root
+// only.
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { Child, makeDirectory, runToEnd } from './system.mjs';
 import { until } from './wait.mjs';
 
@@ -15,24 +18,52 @@ const setUp = `
     mount --rbind /dev root/dev
     mount -t tmpfs -o mode=755 none root/run
     mount -t tmpfs -o mode=1777 none root/tmp
-    mkdir root/run/lock root/tmp/upper root/tmp/outside
-    mount --bind upper root/tmp/upper
+    mkdir root/run/lock root/run/outside
     ip link set lo up
     rm -f root/usr/sbin/policy-rc.d
+    if [ -n "$2" ]; then
+        # No service starts by itself: nothing here is to touch the kernel that all share.
+        rm -rf root/etc/systemd/system/*.wants root/lib/systemd/system/*.wants
+        printf '[Unit]\\nDescription=Nothing\\n' > root/etc/systemd/system/nothing.target
+        mount -t sysfs none root/sys
+        mount -t tmpfs none root/sys/fs/cgroup
+        if [ "$2" = unified ]; then
+            mount -t cgroup2 none root/sys/fs/cgroup
+        else
+            mkdir root/sys/fs/cgroup/unified root/sys/fs/cgroup/systemd
+            mount -t cgroup2 none root/sys/fs/cgroup/unified
+            mount -t cgroup -o none,name=systemd,xattr none root/sys/fs/cgroup/systemd
+        fi
+    fi
     # Not a chroot: there, services are not started.
     cd root
-    pivot_root . tmp/outside
+    pivot_root . run/outside
     cd /
-    umount -l /tmp/outside
+    mkdir /run/upper
+    mount --bind "/run/outside$1/upper" /run/upper
+    umount -l /run/outside
     echo ready
+    [ -z "$2" ] || exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \\
+        /lib/systemd/systemd --system --unit=nothing.target --show-status=no
     # The first process takes in what has lost its parent.
     while :; do sleep 1000 & wait; done`;
 
+const hierarchies = ['/sys/fs/cgroup/systemd', '/sys/fs/cgroup/unified', '/sys/fs/cgroup']
+    .filter((place) => existsSync(join(place, 'cgroup.procs')));
+
 export class Machine {
-    async start() {
+    // systemd: whether it is its first process.
+    async start({ systemd = false } = {}) {
         this.directory = makeDirectory();
-        this.child = new Child('unshare', ['--mount', '--pid', '--net', '--ipc', '--uts', '--fork',
-            '--kill-child', '--mount-proc', 'bash', '-c', setUp, 'bash', this.directory]);
+        // What systemd makes of groups of processes goes below groups of the test's own.
+        this.groups = systemd ? hierarchies.map((place) => join(place, `cesid-test-${process.pid}`))
+            : [];
+        this.groups.forEach((group) => mkdirSync(group));
+        const kind = !systemd ? '' : hierarchies.includes('/sys/fs/cgroup') ? 'unified' : 'hybrid';
+        this.child = new Child('bash', ['-c', `
+            for group in "\${@:4}"; do echo $$ > "$group/cgroup.procs"; done
+            exec unshare --mount --pid --net --ipc --uts --cgroup --fork --kill-child --mount-proc \
+                bash -c "$1" bash "$2" "$3"`, 'bash', setUp, this.directory, kind, ...this.groups]);
         await until('the machine is up', () => {
             if (!this.child.running)
                 throw new Error(this.child.stderr);
@@ -40,13 +71,16 @@ export class Machine {
         });
         const { pid } = this.child;
         this.first = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+        if (systemd)
+            await until('systemd is up', async () =>
+                (await this.run('systemctl is-system-running')).stdout === 'running\n', 20);
         return this;
     }
 
     // Runs a script of bash in it.
     async run(script, { seconds = 60, ...options } = {}) {
         return await runToEnd('nsenter', ['--target', this.first, '--mount', '--pid', '--net',
-            '--ipc', '--uts', '--wdns=/', '/usr/bin/env', '-i',
+            '--ipc', '--uts', '--cgroup', '--wdns=/', '/usr/bin/env', '-i',
             'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C.UTF-8', 'HOME=/root',
             'DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=2', 'PREVLEVEL=N',
             'bash', '--norc', '-c', script],
@@ -55,7 +89,7 @@ export class Machine {
 
     // The files that are not as they were when it started, and those that are no more.
     async changes() {
-        const { stdout } = await this.run("find /tmp/upper -not -type d -printf '%P\\n'");
+        const { stdout } = await this.run("find /run/upper -not -type d -printf '%P\\n'");
         return stdout.split('\n').filter(Boolean).sort();
     }
 
@@ -68,7 +102,15 @@ export class Machine {
             throw new Error(stderr);
     }
 
-    stop() {
+    async stop() {
         this.child?.kill();
+        await this.child?.exited;
+        for (const group of this.groups ?? [])
+            await until('its groups of processes are empty', async () => {
+                await runToEnd('find', [group, '-mindepth', '1', '-depth', '-type', 'd', '-exec',
+                    'rmdir', '{}', '+']);
+                rmdirSync(group);
+                return true;
+            });
     }
 }
