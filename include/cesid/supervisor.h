@@ -36,6 +36,9 @@ enum supervisor_fault {
     FAULT_CANT_REREAD = 92
 };
 const char *supervisor_fault_name(int64_t code); /* "BAD_NAME"; "UNKNOWN" for others */
+/* What is wrong with a node that answers such a fault to a call that every supervisord takes;
+ * RPC_CAUSE_NONE for one that is shutting down. */
+enum rpc_cause supervisor_fault_cause(int64_t code);
 
 /* supervisor/states.py: ProcessStates */
 enum process_state {

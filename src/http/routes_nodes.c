@@ -111,13 +111,16 @@ static int check(struct request *request, struct response *response)
     if (reached)
         error = check_call(request, "system.listMethods", &methods);
     const struct supervisor_result *last = reached ? &methods : &version;
-    /* A fault is an answer; anything else has a cause. */
-    bool ok = last->error == 0 || last->answer.fault;
+    enum rpc_cause cause = last->cause;
+    if (version.answer.fault)
+        cause = supervisor_fault_cause(version.answer.fault_code);
+    /* Not every supervisord lists its methods, but it has a version. */
+    bool ok = last->error == 0 || (last->answer.fault && cause == RPC_CAUSE_NONE);
 
     json_object(json);
     json_put_boolean(json, "ok", ok);
-    json_put_string(json, "cause", ok ? NULL : rpc_cause_name(last->cause));
-    json_put_string(json, "hint", ok ? NULL : rpc_cause_hint(last->cause));
+    json_put_string(json, "cause", ok ? NULL : rpc_cause_name(cause));
+    json_put_string(json, "hint", ok ? NULL : rpc_cause_hint(cause));
     json_put_string(json, "detail", ok ? NULL : last->detail);
     if (reached)
         json_put_real(json, "latency", version.duration);

@@ -46,6 +46,18 @@ static const char *name_of(const struct word *words, size_t count, int64_t code)
     return "UNKNOWN";
 }
 
+enum rpc_cause supervisor_fault_cause(int64_t code)
+{
+    switch (code) {
+    case FAULT_SHUTDOWN_STATE:
+        return RPC_CAUSE_NONE;
+    case FAULT_UNKNOWN_METHOD:
+        return RPC_CAUSE_NO_RPC_INTERFACE;
+    default:
+        return RPC_CAUSE_PROTOCOL;
+    }
+}
+
 const char *supervisor_fault_name(int64_t code)
 {
     return name_of(faults, ARRAY_LENGTH(faults), code);

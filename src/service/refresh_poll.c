@@ -92,12 +92,6 @@ static int apply(struct refresh_poll *poll, int error, enum rpc_cause cause,
     return node_apply(poll->node, poll->bus, &found, poll->config->refresh.processes_max);
 }
 
-/* A node answered with a fault where none belongs. */
-static enum rpc_cause fault_cause(int64_t code)
-{
-    return code == FAULT_UNKNOWN_METHOD ? RPC_CAUSE_NO_RPC_INTERFACE : RPC_CAUSE_PROTOCOL;
-}
-
 static void conclude(struct refresh_poll *poll, struct supervisor_result *result)
 {
     struct breaker_settings breaker = {poll->config->breaker.failures,
@@ -116,13 +110,13 @@ static void conclude(struct refresh_poll *poll, struct supervisor_result *result
         return;
     }
     if (error != CESID_OK && result->answer.fault) {
-        if (result->answer.fault_code == FAULT_SHUTDOWN_STATE) {
+        cause = supervisor_fault_cause(result->answer.fault_code);
+        if (cause == RPC_CAUSE_NONE) {
             /* Alive, and about to go: what it told before still stands. */
             free(poll->said[STEP_STATE]);
             poll->said[STEP_STATE] = mem_string("SHUTDOWN");
             error = CESID_OK;
         } else {
-            cause = fault_cause(result->answer.fault_code);
             error = CESID_E_NODE_PROTOCOL;
         }
     }
