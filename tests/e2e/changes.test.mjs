@@ -1,0 +1,94 @@
+// What a node runs changes behind cesid's back: other programs after a restart, groups added and
+// removed by `update`, two names for one supervisord.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Cesid, nodeConfig } from './lib/cesid.mjs';
+import { expectOk, expectProblem } from './lib/http.mjs';
+import { Supervisord } from './lib/supervisord.mjs';
+import { until } from './lib/wait.mjs';
+
+const sleep = { command: '/bin/sleep 100000', stdout_logfile: 'NONE', stderr_logfile: 'NONE' };
+let node, cesid;
+before(async () => {
+    node = await new Supervisord({
+        name: 'one', listener: 'unix',
+        programs: { stays: sleep, goes: sleep, left: sleep, right: sleep },
+        groups: { both: ['left', 'right'] },
+    }).start();
+    cesid = await new Cesid({
+        nodes: [nodeConfig(node), nodeConfig(node, { name: 'twin', environment: 'other' })],
+    }).start();
+    await cesid.login();
+    await cesid.nodeIs('one', 'up');
+    await cesid.nodeIs('twin', 'up');
+});
+after(async () => {
+    try {
+        await cesid?.stop();
+    } finally {
+        await node?.stop();
+    }
+});
+
+const ids = async (name) => (await cesid.get(`/nodes/${name}/processes`)).items.map(({ id }) => id);
+
+test('two nodes may lead to one supervisord; what is done by one is seen by the other', async () => {
+    assert.deepEqual(await ids('one'), await ids('twin'));
+    expectOk(await cesid.post('/nodes/one/processes/stays/stop'));
+    await cesid.processIs('twin', 'stays:stays', 'STOPPED');
+    // Each has its own turn on a process; supervisord settles who was first.
+    const answers = await Promise.all(['one', 'twin'].map((name) =>
+        cesid.post(`/nodes/${name}/processes/stays/start`)));
+    assert.ok(answers.some(({ status }) => status === 200), answers.map(({ text }) => text).join());
+    for (const answer of answers)
+        if (answer.status !== 200)
+            expectProblem(answer, 409, 'already_started');
+    await cesid.processIs('one', 'stays:stays', 'RUNNING');
+    const [both] = (await cesid.get('/processes/summary?q=both:left')).items;
+    assert.deepEqual([both.instances, both.nodes], [2, ['one', 'twin']]);
+});
+
+test('a supervisord that comes back with other programs shows these, and only these', async () => {
+    const socket = await cesid.socket();
+    socket.send({ type: 'subscribe', topics: ['node:one'] });
+    node.programs = { stays: sleep, comes: sleep, left: { ...sleep, numprocs: 2 } };
+    node.groups = {};
+    await node.restart();
+    await until('the new ones are there', async () =>
+        (await ids('one')).join() === 'comes:comes,left:left_00,left:left_01,stays:stays');
+    const removed = await until('those that went are told', () => {
+        const messages = socket.messages.filter(({ type, data }) =>
+            type === 'process' && data.state === 'REMOVED');
+        return messages.length >= 3 && messages;
+    });
+    assert.deepEqual(removed.map(({ data }) => data.id).sort(),
+        ['both:left', 'both:right', 'goes:goes']);
+    for (const { data } of removed)
+        assert.ok(data.previous && data.node === 'one' && data.revision > 1, JSON.stringify(data));
+    const added = socket.messages.find(({ type, data }) =>
+        type === 'process' && data.id === 'comes:comes');
+    assert.equal(added.data.previous, null);
+    await socket.close();
+
+    expectProblem(await cesid.api('GET', '/nodes/one/processes/goes'), 404, 'not_found');
+    expectProblem(await cesid.post('/nodes/one/processes/goes/start'), 404, 'not_found');
+    expectProblem(await cesid.api('GET', '/nodes/one/processes/both:left/log'), 404, 'not_found');
+    assert.ok(!(await cesid.get('/groups')).items.some(({ name }) => name === 'both') ||
+        (await ids('twin')).includes('both:left'));
+    assert.equal((await cesid.node('one')).counts.total, 4);
+});
+
+test('update takes in what the file has, by group, and says what it did', async () => {
+    await cesid.processIs('one', 'stays:stays', 'RUNNING');
+    const { pid } = await cesid.process('one', 'stays:stays');
+    node.programs = { stays: sleep, left: { ...sleep, numprocs: 3 }, late: sleep };
+    node.configure();
+    const changes = { added: ['late'], changed: ['left'], removed: ['comes'] };
+    assert.deepEqual(expectOk(await cesid.post('/nodes/one/reread')), changes);
+    assert.ok((await ids('one')).includes('comes:comes'), 'reread changes nothing');
+    assert.deepEqual(expectOk(await cesid.post('/nodes/one/update')), changes);
+    await until('it is so', async () => (await ids('one')).join() ===
+        'late:late,left:left_00,left:left_01,left:left_02,stays:stays');
+    await cesid.processIs('one', 'late:late', 'RUNNING');
+    assert.equal((await cesid.process('one', 'stays:stays')).pid, pid, 'what stays is left alone');
+});
