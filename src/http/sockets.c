@@ -25,6 +25,8 @@
 #include "cesid/lock.h"
 #include "cesid/log.h"
 #include "cesid/memory.h"
+#include "cesid/problem.h"
+#include "cesid/random.h"
 
 #define LINGER_SECONDS 1.0
 #define LINGER_BYTES   (4 << 20)
@@ -190,6 +192,31 @@ static bool admit(struct sockets *sockets, int fd, const struct sockaddr_in *fro
     return admitted;
 }
 
+/* In the shape of every error, and without waiting: who has no room for it does not get it. */
+static void turn_away(int fd)
+{
+    char id[25];
+    struct problem problem;
+    struct strbuf body, answer;
+    random_hex(id, (sizeof(id) - 1) / 2);
+    problem_init(&problem);
+    problem_detail(&problem, "There are too many connections from this address");
+    strbuf_init(&body, 4096);
+    strbuf_init(&answer, 8192);
+    problem_render(&body, CESID_E_TOO_MANY_CLIENTS, &problem, id);
+    strbuf_printf(&answer,
+                  "HTTP/1.1 %d Service Unavailable\r\nX-Request-ID: %s\r\n"
+                  "Content-Type: application/problem+json\r\nContent-Length: %zu\r\n"
+                  "Cache-Control: no-store\r\nRetry-After: %d\r\nConnection: close\r\n\r\n%s",
+                  error_status(CESID_E_TOO_MANY_CLIENTS), id, body.length,
+                  problem_retry_after(&problem), body.data);
+    (void) send(fd, answer.data, answer.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void) shutdown(fd, SHUT_WR);
+    strbuf_destroy(&answer);
+    strbuf_destroy(&body);
+    problem_destroy(&problem);
+}
+
 int sockets_accept(int listener, struct sockaddr *address, socklen_t *length)
 {
     struct sockets *sockets = atomic_load(&table);
@@ -225,6 +252,7 @@ int sockets_accept(int listener, struct sockaddr *address, socklen_t *length)
         struct sockaddr_in from;
         memcpy(&from, address, sizeof(from));
         if (!admit(sockets, fd, &from)) {
+            turn_away(fd);
             (void) close(fd);
             errno = ECONNABORTED;
             return -1;

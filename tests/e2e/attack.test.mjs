@@ -321,6 +321,13 @@ test('R8.2 a flood of connections from one address keeps out nobody else', async
     const flood = Array.from({ length: 400 }, () => new Wire(cesid, { from: '127.0.0.6' }));
     await until('the surplus is refused', () =>
         flood.filter((wire) => wire.open).length <= perAddress);
+    const { text } = flood.find((wire) => !wire.open);
+    assert.match(text, /^HTTP\/1\.1 503 /);
+    assert.match(text, /\r\nRetry-After: [1-9]/);
+    const [head, body] = text.split('\r\n\r\n');
+    const problem = JSON.parse(body);
+    assert.deepEqual([problem.status, problem.code], [503, 'too_many_clients']);
+    assert.ok(head.includes(`\r\nX-Request-ID: ${problem.request_id}\r\n`), head);
     await servesOthers('beside a flood');
     assert.ok(descriptors() <= before + perAddress + 5, `${descriptors() - before}`);
     await until('the rest is closed for its silence', () => flood.every((wire) => !wire.open),
