@@ -28,6 +28,9 @@ enum permission {
 const char *permission_name(enum permission permission); /* "node:read" */
 bool permission_parse(const char *name, enum permission *permission);
 bool permission_builtin_role(const char *role, uint32_t *permissions); /* admin, operator, viewer */
+const char *permission_builtin_name(size_t index);                     /* by name; NULL: no more */
+/* All at once, as they are named. Unknown names count for nothing. */
+uint32_t permissions_parse(char *const *names, size_t count);
 
 struct access;
 
@@ -37,6 +40,8 @@ struct access_binding {
 };
 
 struct access *access_create(const struct access_binding *bindings, size_t count); /* copies */
+/* The same, but for permissions that are not among those. */
+struct access *access_narrow(const struct access *access, uint32_t permissions);
 struct access *access_ref(struct access *access);
 void access_unref(struct access **access);
 
@@ -50,6 +55,8 @@ bool access_allows_somewhere(const struct access *access, enum permission permis
 /* Whether both say the same, binding for binding. */
 bool access_equal(const struct access *one, const struct access *other);
 
+/* ["node:read", …] */
+void permissions_json(struct json *json, uint32_t permissions);
 /* [{"environment": "*", "permissions": ["node:read", …]}, …] */
 void access_json(struct json *json, const struct access *access);
 

@@ -36,6 +36,9 @@
         .name = "stream", .place = FIELD_QUERY, .choices = "stdout|stderr",                        \
         .default_value = "stdout", .about = "which of the two logs"                                \
     }
+#define PERMISSION_WORDS                                                                           \
+    "node:read|node:write|node:control|process:read|process:control|log:read|activity:read|"       \
+    "user:admin|system:admin"
 #define FIELD_FORCE                                                                                \
     {                                                                                              \
         .name = "force", .place = FIELD_QUERY, .type = FIELD_BOOLEAN, .default_value = "false",    \

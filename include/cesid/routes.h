@@ -20,9 +20,12 @@ extern const struct route_table routes_nodes;
 extern const struct route_table routes_openapi;
 extern const struct route_table routes_operations;
 extern const struct route_table routes_reload;
+extern const struct route_table routes_roles;
 extern const struct route_table routes_selections;
 extern const struct route_table routes_processes;
 extern const struct route_table routes_system;
+extern const struct route_table routes_tokens;
+extern const struct route_table routes_users;
 
 extern const struct route_table *const routes_all[];
 extern const size_t routes_all_count;

@@ -88,6 +88,21 @@ bool permission_builtin_role(const char *role, uint32_t *permissions)
     return false;
 }
 
+const char *permission_builtin_name(size_t index)
+{
+    return index < ARRAY_LENGTH(builtin_roles) ? builtin_roles[index].name : NULL;
+}
+
+uint32_t permissions_parse(char *const *texts, size_t count)
+{
+    uint32_t permissions = 0;
+    enum permission one;
+    for (size_t i = 0; i < count; i++)
+        if (permission_parse(texts[i], &one))
+            permissions |= (uint32_t) one;
+    return permissions;
+}
+
 struct access *access_create(const struct access_binding *bindings, size_t count)
 {
     struct access *access = mem_alloc(sizeof *access);
@@ -104,6 +119,18 @@ struct access *access_create(const struct access_binding *bindings, size_t count
     }
     atomic_init(&access->references, 1);
     return access;
+}
+
+struct access *access_narrow(const struct access *access, uint32_t permissions)
+{
+    struct access_binding *bindings = mem_array(access->count + 1, sizeof *bindings);
+    for (size_t i = 0; i < access->count; i++)
+        bindings[i] =
+            (struct access_binding){.environment = access->bindings[i].environment,
+                                    .permissions = access->bindings[i].permissions & permissions};
+    struct access *narrow = access_create(bindings, access->count);
+    free(bindings);
+    return narrow;
 }
 
 struct access *access_ref(struct access *access)
@@ -159,6 +186,15 @@ bool access_allows_somewhere(const struct access *access, enum permission permis
     return wanted == 0;
 }
 
+void permissions_json(struct json *json, uint32_t permissions)
+{
+    json_array(json);
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if (permissions & (uint32_t) names[i].permission)
+            json_string(json, names[i].name);
+    json_array_end(json);
+}
+
 void access_json(struct json *json, const struct access *access)
 {
     json_array(json);
@@ -167,12 +203,7 @@ void access_json(struct json *json, const struct access *access)
         json_object(json);
         json_put_string(json, "environment", binding->environment);
         json_key(json, "permissions");
-        json_array(json);
-        for (size_t j = 0; j < ARRAY_LENGTH(names); j++) {
-            if (binding->permissions & (uint32_t) names[j].permission)
-                json_string(json, names[j].name);
-        }
-        json_array_end(json);
+        permissions_json(json, binding->permissions);
         json_object_end(json);
     }
     json_array_end(json);

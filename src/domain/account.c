@@ -15,10 +15,9 @@
 #include "cesid/memory.h"
 #include "cesid/random.h"
 
-#define ADMIN_ROLE   "admin"
 #define BINDINGS_MAX 1000
 
-static bool copy_text(char *out, size_t size, const char *text)
+bool account_copy_text(char *out, size_t size, const char *text)
 {
     size_t length = text ? strlen(text) : 0;
     if (length == 0 || length >= size)
@@ -33,10 +32,10 @@ static char *text_or_empty(const char *text)
 }
 
 /* Columns from `first`: id, username, full_name, email, active, created_at, last_login_at. */
-static bool read_user(const struct store_row *row, int first, struct user *user)
+bool account_read_user(const struct store_row *row, int first, struct user *user)
 {
     user_destroy(user);
-    if (!copy_text(user->id, sizeof user->id, store_row_text(row, first)))
+    if (!account_copy_text(user->id, sizeof user->id, store_row_text(row, first)))
         return false;
     user->username = text_or_empty(store_row_text(row, first + 1));
     user->full_name = text_or_empty(store_row_text(row, first + 2));
@@ -58,8 +57,8 @@ struct found_user {
 static bool take_user(void *argument, const struct store_row *row)
 {
     struct found_user *found = argument;
-    found->found = read_user(row, 0, found->user) &&
-                   copy_text(found->hash, PASSWORD_HASH_SIZE, store_row_text(row, 7));
+    found->found = account_read_user(row, 0, found->user) &&
+                   account_copy_text(found->hash, PASSWORD_HASH_SIZE, store_row_text(row, 7));
     return false;
 }
 
@@ -189,9 +188,10 @@ static bool take_session(void *argument, const struct store_row *row)
 {
     struct found_session *found = argument;
     found->expires_at = store_row_integer(row, 9);
-    found->found = read_user(row, 0, &found->user) &&
-                   copy_text(found->id, sizeof found->id, store_row_text(row, 7)) &&
-                   copy_text(found->csrf_token, sizeof found->csrf_token, store_row_text(row, 8));
+    found->found =
+        account_read_user(row, 0, &found->user) &&
+        account_copy_text(found->id, sizeof found->id, store_row_text(row, 7)) &&
+        account_copy_text(found->csrf_token, sizeof found->csrf_token, store_row_text(row, 8));
     return false;
 }
 
@@ -301,6 +301,15 @@ int account_has_admin(struct store *store, bool *has)
     return status;
 }
 
+int account_insist_on_admin(struct store_transaction *transaction)
+{
+    const struct store_value values[] = {store_text(ADMIN_ROLE)};
+    int64_t count = 0;
+    int status = store_transaction_query(transaction, &count_admins, values, ARRAY_LENGTH(values),
+                                         take_count, &count);
+    return status == 0 && count == 0 ? CESID_E_CONFLICT : status;
+}
+
 struct make_admin {
     const char *username;
     const char *hash;
@@ -311,7 +320,7 @@ struct make_admin {
 
 static bool take_id(void *argument, const struct store_row *row)
 {
-    (void) copy_text(argument, AUTH_ID_SIZE, store_row_text(row, 0));
+    (void) account_copy_text(argument, AUTH_ID_SIZE, store_row_text(row, 0));
     return false;
 }
 

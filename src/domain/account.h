@@ -1,6 +1,6 @@
 /*
- * Users, their rights and their sessions on record: every statement of the rooms around users is
- * here. Any thread; no locks, the store has its own.
+ * Users, their rights and their sessions on record, as signing in needs them; what administrators
+ * change is in users.c, roles.c and tokens.c. Any thread; no locks, the store has its own.
  */
 #ifndef CESID_ACCOUNT_H
 #define CESID_ACCOUNT_H
@@ -11,6 +11,17 @@
 #include "cesid/password.h"
 #include "cesid/session.h"
 #include "cesid/store.h"
+
+#define ADMIN_ROLE "admin"
+
+/* Reads seven columns, from `first` on: id, username, full_name, email, active, created_at,
+ * last_login_at. False: nothing that this program can hold. */
+bool account_read_user(const struct store_row *row, int first, struct user *user);
+/* Copies a text of a row; false when there is none or it does not fit. */
+bool account_copy_text(char *out, size_t size, const char *text);
+/* For the end of a transaction that may have taken the last administrator away: CONFLICT when there
+ * is none. */
+int account_insist_on_admin(struct store_transaction *transaction) CESID_WARN_UNUSED;
 
 /* 0 with the user (user_destroy) and its hash; NOT_FOUND; the store's errors. */
 int account_find(struct store *store, const char *username, struct user *user,

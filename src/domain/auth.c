@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "account.h"
-#include "attempts.h"
+#include "auth_private.h"
 #include "cesid/clock.h"
 #include "cesid/error.h"
 #include "cesid/log.h"
@@ -22,8 +22,7 @@
 #include "cesid/secret.h"
 #include "cesid/statefile.h"
 #include "cesid/text.h"
-#include "keyring.h"
-#include "session_cache.h"
+#include "token_secret.h"
 
 #define ISSUER          "cesid"
 #define FIRST_ADMIN     "admin"
@@ -36,18 +35,6 @@
 #define WAIT_SECONDS    2.0
 #define PURGE_SECONDS   600
 #define LOAD_TRIES      16
-
-struct auth {
-    /* immutable */
-    struct config_box *config;
-    struct store *store;
-    struct keyring keyring;
-    struct session_cache *cache;
-    struct attempts *attempts;
-    /* atomic */
-    atomic_int_least64_t purge_at; /* clock_now() */
-    atomic_bool untold;            /* a session ended and the store could not be told */
-};
 
 /* ---- start ---- */
 
@@ -163,8 +150,11 @@ static void tell_store(struct auth *auth)
     }
 }
 
+typedef int load_session(struct store *store, const char *id, struct session **session);
+
 /* One look into cache and store. CONFLICT: it was revoked meanwhile, look again. */
-static int find_session(struct auth *auth, const char *id, struct session **session)
+static int find_session(struct auth *auth, const char *id, load_session *load,
+                        struct session **session)
 {
     struct session *cached = NULL;
     uint64_t ticket = session_cache_ticket(auth->cache, id);
@@ -180,7 +170,7 @@ static int find_session(struct auth *auth, const char *id, struct session **sess
     }
 
     struct session *loaded = NULL;
-    int status = account_load_session(auth->store, id, &loaded);
+    int status = load(auth->store, id, &loaded);
     if (status == CESID_E_NOT_FOUND) {
         if (cached)
             session_cache_revoke(auth->cache, id, 0);
@@ -201,12 +191,17 @@ static int find_session(struct auth *auth, const char *id, struct session **sess
     return 0;
 }
 
-int auth_check(struct auth *auth, const struct credentials *credentials, struct session **session)
+static int look_up(struct auth *auth, const char *id, load_session *load, struct session **session)
 {
-    *session = NULL;
-    const char *token = credentials->bearer ? credentials->bearer : credentials->cookie;
-    if (!token)
-        return CESID_E_UNAUTHENTICATED;
+    int status, tries = 0;
+    do
+        status = find_session(auth, id, load, session);
+    while (status == CESID_E_CONFLICT && ++tries < LOAD_TRIES);
+    return status == CESID_E_CONFLICT ? CESID_E_STORE_UNAVAILABLE : status;
+}
+
+static int check_jwt(struct auth *auth, const char *token, struct session **session)
+{
     struct jwt_claims claims;
     const char *why = "";
     int status = jwt_verify(token, strlen(token), auth->keyring.keys, auth->keyring.count, ISSUER,
@@ -217,16 +212,34 @@ int auth_check(struct auth *auth, const struct credentials *credentials, struct 
     }
     if (strlen(claims.id) >= AUTH_ID_SIZE)
         return CESID_E_UNAUTHENTICATED;
-
-    struct session *found = NULL;
-    int tries = 0;
-    do
-        status = find_session(auth, claims.id, &found);
-    while (status == CESID_E_CONFLICT && ++tries < LOAD_TRIES);
-    if (status == CESID_E_CONFLICT)
-        status = CESID_E_STORE_UNAVAILABLE;
-    if (status == 0 && strcmp(found->user.id, claims.subject) != 0)
+    status = look_up(auth, claims.id, account_load_session, session);
+    if (status == 0 &&
+        (strcmp((*session)->user.id, claims.subject) != 0 || (*session)->token_hash[0] != '\0'))
         status = CESID_E_UNAUTHENTICATED;
+    return status;
+}
+
+static int check_api_token(struct auth *auth, const char *token, struct session **session)
+{
+    char id[AUTH_ID_SIZE], hash[TOKEN_HASH_SIZE];
+    if (!token_secret_parse(token, id, hash))
+        return CESID_E_UNAUTHENTICATED;
+    int status = look_up(auth, id, token_load, session);
+    if (status == 0 && !text_equal_secret(hash, strlen(hash), (*session)->token_hash,
+                                          strlen((*session)->token_hash)))
+        status = CESID_E_UNAUTHENTICATED;
+    return status;
+}
+
+int auth_check(struct auth *auth, const struct credentials *credentials, struct session **session)
+{
+    *session = NULL;
+    const char *token = credentials->bearer ? credentials->bearer : credentials->cookie;
+    if (!token)
+        return CESID_E_UNAUTHENTICATED;
+    struct session *found = NULL;
+    bool api_token = credentials->bearer && strncmp(token, TOKEN_PREFIX, strlen(TOKEN_PREFIX)) == 0;
+    int status = api_token ? check_api_token(auth, token, &found) : check_jwt(auth, token, &found);
     if (status == 0 && found->expires_at <= clock_wall())
         status = CESID_E_SESSION_EXPIRED;
     if (status < 0) {
@@ -235,6 +248,22 @@ int auth_check(struct auth *auth, const struct credentials *credentials, struct 
     }
     *session = found;
     return 0;
+}
+
+void auth_rights_changed(struct auth *auth, const char *user_id)
+{
+    char(*ids)[AUTH_ID_SIZE] = NULL;
+    size_t count = session_cache_outdate(auth->cache, user_id, &ids);
+    for (size_t i = 0; i < count; i++) {
+        struct session *known = session_cache_peek(auth->cache, ids[i], clock_wall());
+        struct session *session = NULL;
+        if (known && look_up(auth, ids[i], known->token_hash[0] ? token_load : account_load_session,
+                             &session) < 0)
+            log_debug("auth", "a session ended with a change of rights");
+        session_unref(&session);
+        session_unref(&known);
+    }
+    free(ids);
 }
 
 bool auth_session_valid(struct auth *auth, const struct session *session)
@@ -442,6 +471,19 @@ int auth_logout(struct auth *auth, const struct session *session)
 }
 
 /* ---- passwords ---- */
+
+int auth_hash_new(struct auth *auth, const char *username, const char *password,
+                  char hash[PASSWORD_HASH_SIZE], const char **why)
+{
+    int status = password_check(username, password, why);
+    if (status == 0)
+        status = attempts_hash_begin(auth->attempts, clock_after(WAIT_SECONDS));
+    if (status < 0)
+        return status;
+    status = password_hash(password, hash);
+    attempts_hash_end(auth->attempts);
+    return status;
+}
 
 static int replace_password(struct auth *auth, const struct session *session,
                             const char *old_password, const char *new_password)

@@ -50,6 +50,15 @@ struct session *session_create(const char *id, const char *csrf_token, int64_t e
     return &record->session;
 }
 
+struct session *session_create_token(const char *id, const char *hash, int64_t expires_at,
+                                     struct user *user, struct access *access)
+{
+    struct session *session = session_create(id, "", expires_at, user, access);
+    CHECK(strlen(hash) == TOKEN_HASH_SIZE - 1);
+    memcpy(session->token_hash, hash, TOKEN_HASH_SIZE);
+    return session;
+}
+
 static void leave_life(struct life *life)
 {
     if (atomic_fetch_sub_explicit(&life->readings, 1, memory_order_acq_rel) == 1)

@@ -239,6 +239,24 @@ void session_cache_revoke_user(struct session_cache *cache, const char *user_id,
     lock_release(&cache->lock);
 }
 
+size_t session_cache_outdate(struct session_cache *cache, const char *user_id,
+                             char (**ids)[AUTH_ID_SIZE])
+{
+    size_t count = 0;
+    lock_acquire(&cache->lock);
+    for (size_t i = 0; i < KINDS; i++)
+        cache->revocations[i]++;
+    *ids = mem_array(HASH_COUNT(cache->entries) + 1, sizeof **ids);
+    for (struct entry *entry = cache->entries; entry; entry = entry->hh.next) {
+        if (!entry->session || (user_id && strcmp(entry->session->user.id, user_id) != 0))
+            continue;
+        entry->recheck_at = 0;
+        memcpy((*ids)[count++], entry->id, AUTH_ID_SIZE);
+    }
+    lock_release(&cache->lock);
+    return count;
+}
+
 bool session_cache_untold(struct session_cache *cache, char id[AUTH_ID_SIZE])
 {
     bool found = false;

@@ -47,6 +47,10 @@ void session_cache_revoke(struct session_cache *cache, const char *id, int64_t k
 /* Every session of the user but one (NULL: all). */
 void session_cache_revoke_user(struct session_cache *cache, const char *user_id,
                                const char *except_id);
+/* The user's sessions (NULL: all) are stale, and what was read of them before is refused. Their ids
+ * are in *ids (caller frees), their number is returned. */
+size_t session_cache_outdate(struct session_cache *cache, const char *user_id,
+                             char (**ids)[AUTH_ID_SIZE]);
 /* An id that the store still has to be told of; false: there is none. */
 bool session_cache_untold(struct session_cache *cache, char id[AUTH_ID_SIZE]);
 void session_cache_told(struct session_cache *cache, const char *id);

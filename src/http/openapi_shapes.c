@@ -186,6 +186,28 @@ static const struct shape_member grant[] = {
     {"environment", "string", "a name or a glob"},
     {"permissions", "[string]", NULL},
 };
+static const struct shape_member role[] = {
+    {"name", "string", NULL},
+    {"permissions", "[string]", NULL},
+    {"builtin", "boolean", "it cannot be changed"},
+};
+static const struct shape_member binding[] = {
+    {"id", "string", NULL},
+    {"user", "string", "user name"},
+    {"role", "string", NULL},
+    {"environment", "string", "a name, a glob, or * for all"},
+};
+#define TOKEN_MEMBERS                                                                              \
+    {"id", "string", NULL}, {"name", "string", NULL}, {"scope", "[string]", "permissions"},        \
+        {"created_at", "time", NULL}, {"expires_at", "time?", "null: never"},                      \
+    {                                                                                              \
+        "last_used_at", "time?", "to a minute; null: never"                                        \
+    }
+static const struct shape_member token[] = {TOKEN_MEMBERS};
+static const struct shape_member new_token[] = {
+    TOKEN_MEMBERS,
+    {"token", "string", "the secret, shown this once"},
+};
 static const struct shape_member activity[] = {
     {"id", "string", "rises with time"},
     {"at", "time", NULL},
@@ -280,6 +302,10 @@ const struct shape openapi_shapes[] = {
     SHAPE("Login", login),
     SHAPE("Me", me),
     SHAPE("Grant", grant),
+    SHAPE("Role", role),
+    SHAPE("Binding", binding),
+    SHAPE("Token", token),
+    SHAPE("NewToken", new_token),
     SHAPE("ActivityRecord", activity),
     SHAPE("ActivityStats", activity_stats),
     SHAPE("Health", health),

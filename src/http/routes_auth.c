@@ -22,8 +22,10 @@ static void set_cookie(struct response *response, const char *token, int64_t sec
 
 static void put_session(struct json *json, const struct session *session)
 {
-    json_put_string(json, "csrf_token", session->csrf_token);
-    json_put_time(json, "expires_at", session->expires_at);
+    json_put_string(json, "csrf_token",
+                    session->csrf_token[0] == '\0' ? NULL : session->csrf_token);
+    json_put_time(json, "expires_at",
+                  session->expires_at == SESSION_NEVER ? 0 : session->expires_at);
     json_key(json, "user");
     user_json(json, &session->user);
 }
@@ -54,9 +56,21 @@ static int login(struct request *request, struct response *response)
     return error;
 }
 
+/* What belongs to somebody who signed in. */
+static int refuse_token(struct request *request)
+{
+    if (request->session->token_hash[0] == '\0')
+        return 0;
+    problem_detail(&request->problem, "An API token cannot do this: sign in");
+    return CESID_E_FORBIDDEN;
+}
+
 static int logout(struct request *request, struct response *response)
 {
-    int error = auth_logout(request->context->auth, request->session);
+    int error = refuse_token(request);
+    if (error != 0)
+        return error;
+    error = auth_logout(request->context->auth, request->session);
     set_cookie(response, "", 0);
     response_no_content(response);
     return error;
@@ -76,9 +90,11 @@ static int me(struct request *request, struct response *response)
 static int password(struct request *request, struct response *response)
 {
     const char *why = NULL;
-    int error =
-        auth_change_password(request->context->auth, request->session, request_text(request, "old"),
-                             request_text(request, "new"), &why);
+    int error = refuse_token(request);
+    if (error != 0)
+        return error;
+    error = auth_change_password(request->context->auth, request->session,
+                                 request_text(request, "old"), request_text(request, "new"), &why);
     if (error == CESID_E_VALIDATION_FAILED)
         problem_field(&request->problem, "new", "bad_format", "%s",
                       why == NULL ? "is not acceptable" : why);
@@ -143,6 +159,7 @@ static const struct route routes[] = {
      .handler = logout,
      .about = "End the session at once",
      .answers = "204",
+     .problems = "403",
      .action = "auth.logout",
      .resource = "session"},
     {.method = "GET",
@@ -158,7 +175,7 @@ static const struct route routes[] = {
      ROUTE_FIELDS(password_fields),
      .about = "Change the own password; ends the user's other sessions",
      .answers = "204",
-     .problems = "429",
+     .problems = "403 429",
      .action = "auth.password",
      .resource = "user"},
 };

@@ -139,6 +139,21 @@ static const struct store_statement step_activity[] = {
                                 " seal CHAR(32) NOT NULL)"},
 };
 
+/* scope: names of permissions, with spaces between. expires_at 0: never. */
+static const struct store_statement step_tokens[] = {
+    {"schema_tokens", "CREATE TABLE IF NOT EXISTS tokens ("
+                      " id CHAR(32) NOT NULL PRIMARY KEY,"
+                      " user_id CHAR(32) NOT NULL,"
+                      " name VARCHAR(64) NOT NULL,"
+                      " hash CHAR(64) NOT NULL,"
+                      " scope VARCHAR(255) NOT NULL,"
+                      " created_at BIGINT NOT NULL,"
+                      " expires_at BIGINT NOT NULL,"
+                      " last_used_at BIGINT NOT NULL,"
+                      " FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE)"},
+    {"schema_tokens_user", "CREATE INDEX IF NOT EXISTS tokens_user_id ON tokens (user_id)"},
+};
+
 static const struct step {
     const char *name;
     const struct store_statement *statements;
@@ -148,6 +163,7 @@ static const struct step {
     {"operations", step_operations, ARRAY_LENGTH(step_operations)},
     {"nodes", step_nodes, ARRAY_LENGTH(step_nodes)},
     {"activity", step_activity, ARRAY_LENGTH(step_activity)},
+    {"API tokens", step_tokens, ARRAY_LENGTH(step_tokens)},
 };
 
 #define LATEST ((int64_t) ARRAY_LENGTH(steps))
@@ -170,6 +186,8 @@ static const struct store_statement needed[] = {
                  " mac, seal FROM activity WHERE 1 = 0"},
     {"activity_environments", "SELECT environment FROM activity_environments WHERE 1 = 0"},
     {"activity_anchors", "SELECT instance, number, mac, seal FROM activity_anchors WHERE 1 = 0"},
+    {"tokens", "SELECT id, user_id, name, hash, scope, created_at, expires_at, last_used_at"
+               " FROM tokens WHERE 1 = 0"},
 };
 
 struct schema {

@@ -96,7 +96,9 @@ test('what is read is as described', async () => {
         '/nodes/{node}/processes', '/nodes/{node}/processes/{process}', '/nodes/{node}/config',
         '/nodes/{node}/supervisor/log', '/nodes/{node}/processes/{process}/log', '/processes',
         '/processes/summary', '/groups', '/environments', '/environments/{environment}',
-        '/operations', '/activity', '/activity/export', '/activity/stats', '/system', '/system/log-level', '/health'])
+        '/operations', '/activity', '/activity/export', '/activity/stats', '/users',
+        '/users/{username}', '/roles', '/roles/{name}', '/bindings', '/tokens', '/system',
+        '/system/log-level', '/health'])
         await good('GET', v1 + path);
     await good('GET', `${v1}/nodes/{node}/processes/{process}/log/download`,
         { path: { process: 'ticker:ticker' } });
@@ -134,6 +136,22 @@ test('what is done is as described', async () => {
         url: 'http://127.0.0.1:1/RPC2', labels: { a: 'b' }, enabled: false } });
     await good('PATCH', node, { path: { node: 'extra' }, body: { labels: {} } });
     await good('DELETE', node, { path: { node: 'extra' } });
+
+    await good('POST', `${v1}/users`, { body: { username: 'vera', password: 'long enough, I say',
+        full_name: 'Vera', email: 'vera@example.org', active: true } });
+    await good('PATCH', `${v1}/users/{username}`,
+        { path: { username: 'vera' }, body: { full_name: '' } });
+    await good('POST', `${v1}/roles`, { body: { name: 'reader', permissions: ['node:read'] } });
+    await good('PUT', `${v1}/roles/{name}`,
+        { path: { name: 'reader' }, body: { permissions: ['node:read', 'log:read'] } });
+    const binding = await good('POST', `${v1}/bindings`,
+        { body: { user: 'vera', role: 'reader', environment: 'prod*' } });
+    await good('DELETE', `${v1}/bindings/{id}`, { path: { id: binding.id } });
+    await good('DELETE', `${v1}/roles/{name}`, { path: { name: 'reader' } });
+    await good('DELETE', `${v1}/users/{username}`, { path: { username: 'vera' } });
+    const token = await good('POST', `${v1}/tokens`, { body: { name: 'ci', scope: ['node:read'],
+        expires_at: '2099-01-01T00:00:00Z' } });
+    await good('DELETE', `${v1}/tokens/{id}`, { path: { id: token.id } });
 });
 
 // The head of an answer without an end, and some of its body.
