@@ -184,7 +184,8 @@ define settle
 endef
 
 MANUALS := $(wildcard man/*.[1-8])
-SAMPLES := conf/nginx.conf conf/stunnel.conf conf/prometheus.yml conf/prometheus-rules.yml
+SAMPLES := conf/nginx.conf conf/stunnel.conf conf/prometheus.yml conf/prometheus-alerts.yml \
+           conf/grafana-dashboard.json
 
 # A configuration that is there stays as it is. The one that is installed differs from the defaults
 # in what a service needs: a user of its own and a log file.

@@ -411,11 +411,11 @@ test('R2.4 polls share a bounded number of connections, and series of processes 
     });
 
 test('the samples for Prometheus are good: what they name is there', async () => {
-    await promtool(['check', 'rules', join(root, 'conf/prometheus-rules.yml')]);
-    await promtool(['test', 'rules', join(root, 'tests/prometheus/rules-test.yml')]);
+    await promtool(['check', 'rules', join(root, 'conf/prometheus-alerts.yml')]);
+    await promtool(['test', 'rules', join(root, 'tests/prometheus/alerts-test.yml')]);
     await promtool(['check', 'config', '--syntax-only', join(root, 'conf/prometheus.yml')]);
     const page = await scrape(cesid);
-    const used = readFileSync(join(root, 'conf/prometheus-rules.yml'), 'utf8').match(/\bcesid_\w+/g);
+    const used = readFileSync(join(root, 'conf/prometheus-alerts.yml'), 'utf8').match(/\bcesid_\w+/g);
     assert.ok(used.length > 10);
     for (const name of new Set(used))
         assert.ok(page.families.has(name.replace(/_(bucket|sum|count)$/, '')), name);
