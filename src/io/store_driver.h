@@ -58,6 +58,9 @@ struct store_driver {
      * NULL: a transaction does that. */
     int (*hold_schema)(struct store_connection *connection, int64_t deadline) CESID_WARN_UNUSED;
     void (*release_schema)(struct store_connection *connection);
+    /* Copies the whole database to a file, durably, over one of that name. The name's beginning is
+     * the driver's. NULL: that is the administrator's own business. */
+    int (*back_up)(struct store_connection *connection, const char *suffix) CESID_WARN_UNUSED;
     /* row and changed may be NULL. The statement is finished when it returns. */
     int (*run)(struct store_connection *connection, const struct store_statement *statement,
                const struct store_value *values, size_t count, int64_t deadline,

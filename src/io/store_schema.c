@@ -1,13 +1,15 @@
 /*
  * The schema and its migrations. A step is a list of statements that may be repeated, so that one
  * cut short by a power cut goes on at the next start on a backend whose DDL knows no transaction;
- * on SQLite a step and its record are one transaction. Steps that were released are never changed:
- * add one. The SQL is what SQLite and MariaDB both understand.
+ * on SQLite a step and its record are one transaction, and a file with the state before the first
+ * step is kept. Steps that were released are never changed: add one. The SQL is what SQLite and
+ * MariaDB both understand.
  *
  * Runs in main, at start, on one connection, without locks.
  */
 #include "store_schema.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cesid/clock.h"
@@ -308,11 +310,28 @@ static int check_columns(struct schema *schema)
     return 0;
 }
 
+/* Of what there is, before the first step changes it. */
+static int back_up(struct schema *schema)
+{
+    char suffix[32];
+    if (!schema->driver->back_up || schema->latest == 0 || schema->latest == LATEST)
+        return 0;
+    (void) snprintf(suffix, sizeof suffix, ".version-%lld", (long long) schema->latest);
+    int status = schema->driver->back_up(schema->connection, suffix);
+    if (status < 0)
+        strbuf_printf(schema->why,
+                      "the store is not migrated without a backup, and that failed: %s",
+                      schema->connection->message);
+    return status;
+}
+
 static int migrate(struct schema *schema)
 {
     int status = in_transaction(schema, make_version_table);
     if (status == 0)
         status = read_version(schema);
+    if (status == 0)
+        status = back_up(schema);
     while (status == 0 && schema->latest < LATEST) {
         status = in_transaction(schema, apply_step);
         if (status == 0)

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,6 +150,13 @@ static void sqlite_close_connection(struct store_connection **base)
 static int set_up(struct sqlite_connection *connection, bool writer)
 {
     sqlite3 *database = connection->database;
+    /* It opens such a file without a word. */
+    if (sqlite3_db_readonly(database, "main") == 1) {
+        (void) snprintf(connection->base.message, sizeof connection->base.message,
+                        "the database may only be read: let cesid's user write to it and its "
+                        "directory");
+        return CESID_E_STORE_UNAVAILABLE;
+    }
     int code = sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
@@ -335,6 +343,67 @@ static void sqlite_rollback(struct store_connection *base)
         base->broken = true;
 }
 
+/* ---- backup ---- */
+
+/* The path's file, and that it has that name. */
+static int make_durable(const char *path)
+{
+    char *copy = mem_string(path);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int directory = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = file >= 0 && directory >= 0 && fsync(file) == 0 && fsync(directory) == 0;
+    int cause = errno;
+    if (file >= 0)
+        close(file);
+    if (directory >= 0)
+        close(directory);
+    free(copy);
+    errno = cause;
+    return good ? 0 : -1;
+}
+
+/* To a name of its own first: what is there under the last name is whole. */
+static int copy_to(struct sqlite_connection *connection, const char *part, const char *path)
+{
+    static const struct store_statement copy = {"schema_backup", "VACUUM INTO ?"};
+    const struct store_value value = store_text(part);
+    (void) unlink(part);
+    /* SQLite takes an empty file, and leaves its mode alone. */
+    int fd = open(part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int status = fd < 0 ? CESID_E_STORE_UNAVAILABLE : 0;
+    if (fd >= 0) {
+        close(fd);
+        status = sqlite_run(&connection->base, &copy, &value, 1, CLOCK_NEVER, NULL, NULL, NULL);
+        if (status < 0)
+            return status;
+    }
+    if (status < 0 || make_durable(part) < 0 || rename(part, path) < 0 || make_durable(path) < 0) {
+        (void) snprintf(connection->base.message, sizeof connection->base.message, "%s",
+                        strerror(errno));
+        return CESID_E_STORE_UNAVAILABLE;
+    }
+    return 0;
+}
+
+static int sqlite_back_up(struct store_connection *base, const char *suffix)
+{
+    struct sqlite_connection *connection = from_base(base);
+    struct strbuf path, part;
+    strbuf_init(&path, 8192);
+    strbuf_init(&part, 8192);
+    strbuf_printf(&path, "%s%s", connection->path, suffix);
+    strbuf_printf(&part, "%s.part", path.data);
+    int status = copy_to(connection, part.data, path.data);
+    if (status == 0)
+        log_info("store", "made a backup of the database before its schema changes",
+                 log_s("path", path.data));
+    else
+        (void) unlink(part.data);
+    strbuf_destroy(&path);
+    strbuf_destroy(&part);
+    return status;
+}
+
 const struct store_driver *store_sqlite(void)
 {
     static const struct store_driver driver = {
@@ -344,6 +413,7 @@ const struct store_driver *store_sqlite(void)
         .open = sqlite_open_connection,
         .close = sqlite_close_connection,
         .alive = sqlite_alive,
+        .back_up = sqlite_back_up,
         .run = sqlite_run,
         .begin = sqlite_begin,
         .commit = sqlite_commit,
