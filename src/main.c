@@ -130,7 +130,12 @@ static int verify_activity(const struct config *config)
     int error;
 
     strbuf_init(&why, WHY_MAX);
-    error = store_open(config, &store, &why);
+    privileges_prepare(config);
+    error = privileges_drop(&config->server);
+    if (error != CESID_OK)
+        strbuf_puts(&why, "cannot become server.user");
+    if (error == CESID_OK)
+        error = store_open(config, &store, &why);
     if (error == CESID_OK)
         error = journal_verify(config, store, &verdict, &spilled, &why);
     if (error != CESID_OK)

@@ -48,10 +48,11 @@ struct activity_verdict {
     bool broken;
     char why[400]; /* of the first break, with the record's number and id */
 };
-/* Walks the chain. extra: rows that wait to be written (the spill), in order. */
+/* Walks the chain, while others may write. extra: rows that wait to be written (the spill), in
+ * order; head: how far the chain had come before extra was read, NULL when that is not known. */
 int activity_store_verify(struct store *store, const struct activity_chain *chain,
-                          const struct activity_row *extra, size_t extra_count,
-                          struct activity_verdict *verdict) CESID_WARN_UNUSED;
+                          const struct activity_link *head, const struct activity_row *extra,
+                          size_t extra_count, struct activity_verdict *verdict) CESID_WARN_UNUSED;
 
 /* ---- reading ---- */
 

@@ -14,6 +14,7 @@
 #include "cesid/memory.h"
 
 #define WALK_PAGE    500
+#define WALK_TRIES   5
 #define FOREIGN_LATE (INT64_C(30) * 86400 * 1000)
 
 static const char *text_or_empty(const char *text)
@@ -447,30 +448,53 @@ static int count_foreign(struct store *store, const struct activity_chain *chain
     return error;
 }
 
-int activity_store_verify(struct store *store, const struct activity_chain *chain,
-                          const struct activity_row *extra, size_t extra_count,
-                          struct activity_verdict *verdict)
+/* One walk over all that there is. *start: where it began. */
+static int walk_all(struct store *store, struct walk *walk, const struct activity_row *extra,
+                    size_t extra_count, uint64_t *start)
 {
-    struct walk walk = {.chain = chain, .verdict = verdict};
-    struct activity_link head = {0};
-    bool remembered = activity_chain_remembered(chain, &head);
-    int error;
+    int error = walk_begin(store, walk);
 
-    *verdict = (struct activity_verdict){0};
-    error = walk_begin(store, &walk);
-    if (error == CESID_OK && !verdict->broken)
-        error = walk_store(store, &walk);
-    for (size_t i = 0; error == CESID_OK && !verdict->broken && i < extra_count; i++)
-        if (!extra[i].outcome && extra[i].link.number > walk.last.number)
-            (void) check_row(&walk, &extra[i]);
-    if (error == CESID_OK && !verdict->broken && !remembered && walk.last.number > 0)
+    *start = walk->last.number;
+    if (error == CESID_OK && !walk->verdict->broken)
+        error = walk_store(store, walk);
+    for (size_t i = 0; error == CESID_OK && !walk->verdict->broken && i < extra_count; i++)
+        if (!extra[i].outcome && extra[i].link.number > walk->last.number)
+            (void) check_row(walk, &extra[i]);
+    return error;
+}
+
+/* Whether retention removed records during the walk. */
+static bool has_moved(struct store *store, const struct activity_chain *chain, uint64_t start)
+{
+    const struct store_value value = store_text(activity_chain_instance(chain));
+    struct anchor anchor = {0};
+
+    return store_query(store, &read_anchor, &value, 1, take_anchor, &anchor) == CESID_OK &&
+           anchor.link.number != start;
+}
+
+int activity_store_verify(struct store *store, const struct activity_chain *chain,
+                          const struct activity_link *head, const struct activity_row *extra,
+                          size_t extra_count, struct activity_verdict *verdict)
+{
+    struct walk walk;
+    uint64_t start;
+    int error, tries = 0;
+
+    do {
+        walk = (struct walk){.chain = chain, .verdict = verdict};
+        *verdict = (struct activity_verdict){0};
+        error = walk_all(store, &walk, extra, extra_count, &start);
+    } while (error == CESID_OK && verdict->broken && ++tries < WALK_TRIES &&
+             has_moved(store, chain, start));
+    if (error == CESID_OK && !verdict->broken && head == NULL && walk.last.number > 0)
         (void) broken(verdict,
                       "activity.head is missing or damaged: whether records are missing at the "
                       "end, after %" PRIu64 ", is not known",
                       walk.last.number);
-    if (error == CESID_OK && !verdict->broken && head.number > walk.last.number)
+    if (error == CESID_OK && !verdict->broken && head != NULL && head->number > walk.last.number)
         (void) broken(verdict, "records %" PRIu64 " to %" PRIu64 " are missing at the end",
-                      walk.last.number + 1, head.number);
+                      walk.last.number + 1, head->number);
     if (error == CESID_OK)
         error = count_foreign(store, chain, &verdict->foreign);
     return error;

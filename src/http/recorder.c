@@ -67,6 +67,8 @@ static void find_target(const struct request *request, struct strbuf *target)
         else
             strbuf_puts(target, text);
     }
+    if (request->route->action == NULL && target->length == 0)
+        strbuf_puts(target, request->route->path);
     if (target->length > 0 || strcmp(request->route->resource, "system") == 0)
         return;
     if (name == NULL && request->route->scope != ROUTE_PUBLIC)
@@ -140,7 +142,10 @@ static void set_details(struct activity *record, const struct request *request, 
 
 static struct activity *make_record(const struct request *request)
 {
-    struct activity *record = activity_create(request->route->action, request->route->resource);
+    const struct route *route = request->route;
+    struct activity *record = route->action != NULL
+                                  ? activity_create(route->action, route->resource)
+                                  : activity_create("access.read", "route");
     struct strbuf target;
 
     strbuf_init(&target, TEXT_MAX);
@@ -151,7 +156,7 @@ static struct activity *make_record(const struct request *request)
         activity_set(record, &record->actor, request->session->user.username);
     if (request->view != NULL)
         activity_set(record, &record->environment, request->view->settings->config.environment);
-    else if (strcmp(request->route->resource, "node") == 0)
+    else if (route->action != NULL && strcmp(route->resource, "node") == 0)
         activity_set(record, &record->environment, given_text(request, "environment"));
     activity_set(record, &record->request_id, request->id);
     activity_set(record, &record->address, request->address);
@@ -193,10 +198,14 @@ static size_t hash(const char *text)
     return value;
 }
 
+/* Of reading, only what somebody was refused whose session is good: an expired one asks again and
+ * again. */
 static bool is_refusal(const struct request *request, int error)
 {
     int status = error_status(error);
 
+    if (request->route->action == NULL)
+        return status == 403 && request->session != NULL;
     return status == 401 || status == 403 ||
            (status == 429 && request->route->scope == ROUTE_PUBLIC);
 }
@@ -228,12 +237,18 @@ static void record_refusal(struct request *request, const struct response *respo
 
 /* ---- the way of a request ---- */
 
+static bool may_record(const struct request *request)
+{
+    return request->route != NULL && request->values.items != NULL &&
+           request->context->journal != NULL;
+}
+
+/* Whether it is an action. */
 static bool is_recorded(const struct request *request)
 {
     const struct value *dry_run;
 
-    if (request->route == NULL || request->route->action == NULL || request->values.items == NULL ||
-        request->context->journal == NULL)
+    if (!may_record(request) || request->route->action == NULL)
         return false;
     dry_run = given(request, FIELD_BODY, "dry_run");
     return dry_run == NULL || !dry_run->boolean;
@@ -284,11 +299,10 @@ int recorder_end(struct request *request, const struct response *response, int e
             log_warning("http", "the outcome of an action is not recorded yet",
                         log_s("action", request->route->action));
         activity_destroy(&request->record);
-    } else if (is_recorded(request)) {
-        if (error != CESID_OK && is_refusal(request, error))
-            record_refusal(request, response, error);
-        else if (error == CESID_OK && request->route->scope == ROUTE_PUBLIC)
-            error = sign_in(request, response);
+    } else if (error != CESID_OK && may_record(request) && is_refusal(request, error)) {
+        record_refusal(request, response, error);
+    } else if (error == CESID_OK && is_recorded(request) && request->route->scope == ROUTE_PUBLIC) {
+        error = sign_in(request, response);
     }
     return error;
 }

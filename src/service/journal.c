@@ -302,7 +302,7 @@ int journal_create(struct config_box *box, struct store *store, struct bus *bus,
     cond_init(&journal->settled);
     error = activity_chain_open(config->server.state_dir, &journal->chain, why);
     if (error == CESID_OK)
-        error = spill_open(config->server.state_dir, &journal->spill, why);
+        error = spill_open(config->server.state_dir, false, &journal->spill, why);
     config_unref(&config);
     if (error != CESID_OK)
         journal_destroy(&journal);
@@ -432,19 +432,24 @@ int journal_verify(const struct config *config, struct store *store,
                    struct activity_verdict *verdict, uint64_t *spilled, struct strbuf *why)
 {
     struct activity_chain *chain = NULL;
+    struct activity_link head = {0};
     struct spill *spill = NULL;
     struct activity_row *rows = NULL;
     size_t count = 0;
+    bool known = false;
     int error = activity_chain_open(config->server.state_dir, &chain, why);
 
-    if (error == CESID_OK)
-        error = spill_open(config->server.state_dir, &spill, why);
+    /* In this order, because cesid may be writing: what comes later holds what the head says. */
+    if (error == CESID_OK) {
+        known = activity_chain_remembered(chain, &head);
+        error = spill_open(config->server.state_dir, true, &spill, why);
+    }
     if (error == CESID_OK) {
         error = read_spill(spill, &rows, &count);
         *spilled = spill_count(spill);
     }
     if (error == CESID_OK)
-        error = activity_store_verify(store, chain, rows, count, verdict);
+        error = activity_store_verify(store, chain, known ? &head : NULL, rows, count, verdict);
     for (size_t i = 0; i < count; i++)
         activity_destroy(&rows[i].record);
     free(rows);

@@ -196,7 +196,7 @@ static bool survey(struct spill *spill)
     return good;
 }
 
-int spill_open(const char *state_dir, struct spill **result, struct strbuf *why)
+int spill_open(const char *state_dir, bool reading, struct spill **result, struct strbuf *why)
 {
     struct spill *spill = mem_alloc(sizeof(*spill));
     char *path = statefile_path(state_dir, FILE_NAME);
@@ -204,9 +204,13 @@ int spill_open(const char *state_dir, struct spill **result, struct strbuf *why)
     bool good;
 
     *result = spill;
-    spill->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    spill->file =
+        open(path, (reading ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC | O_NOFOLLOW, 0600);
     good = spill->file >= 0 && survey(spill) && fstat(spill->file, &info) == 0;
-    if (good && (uint64_t) info.st_size > spill->length) {
+    if (reading) {
+        /* What is half written may become whole; there may be none. */
+        good = good || (spill->file < 0 && errno == ENOENT);
+    } else if (good && (uint64_t) info.st_size > spill->length) {
         log_warning("journal", "dropped a record that a crash left half written",
                     log_i("bytes", info.st_size - (int64_t) spill->length));
         good = ftruncate(spill->file, (off_t) spill->length) == 0;

@@ -6,6 +6,7 @@
 #ifndef CESID_JOURNAL_SPILL_H
 #define CESID_JOURNAL_SPILL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cesid/activity_store.h"
@@ -16,8 +17,10 @@
 
 struct spill;
 
-/* Drops what a crash left half written at its end. INTERNAL and a sentence in *why. */
-int spill_open(const char *state_dir, struct spill **spill, struct strbuf *why) CESID_WARN_UNUSED;
+/* Drops what a crash left half written at its end. reading: changes nothing, and cesid may be
+ * writing meanwhile; there may be no file. INTERNAL and a sentence in *why. */
+int spill_open(const char *state_dir, bool reading, struct spill **spill,
+               struct strbuf *why) CESID_WARN_UNUSED;
 void spill_close(struct spill **spill);
 
 uint64_t spill_size(const struct spill *spill);                    /* bytes that wait */
