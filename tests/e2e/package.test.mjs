@@ -117,3 +117,32 @@ test('a purge leaves nothing', options, async () => {
     await expectIn("! grep -rlw cesid /etc /var/lib/systemd /var/lib/dpkg/status --exclude='*-'");
     await expectIn('! ls /var/lib/dpkg/info/cesid.* 2>/dev/null');
 });
+
+test('under systemd the package does the same, by its unit', options, async () => {
+    const booted = new Machine();
+    try {
+        await booted.start({ systemd: true });
+        const expect = async (script, pattern = /^/) => {
+            const { code, stdout, stderr } = await booted.run(script);
+            assert.equal(code, 0, `${script}: ${stdout}${stderr}`);
+            assert.match(stdout, pattern);
+        };
+        await booted.bring(deb, 'new.deb');
+        await booted.bring(older, 'old.deb');
+        const show = 'systemctl show cesid -p ActiveState -p UnitFileState -p MainPID';
+        await expect('dpkg -i /tmp/old.deb');
+        await expect(show, /ActiveState=active[^]*UnitFileState=enabled/);
+        await expect('curl -sf http://127.0.0.1:9080/readyz');
+        const { stdout: before } = await booted.run(show);
+        await expect('dpkg -i /tmp/new.deb');
+        await expect(`[ "$(${show})" != "${before.trim()}" ] && ${show}`, /ActiveState=active/);
+        await expect('curl -sf http://127.0.0.1:9080/readyz');
+        await expect('service cesid reload && service cesid status', /active \(running\)/);
+        await expect('dpkg --purge cesid');
+        await expect('! systemctl is-active cesid; ! systemctl cat cesid 2>/dev/null');
+        await expect('! ls -d /var/lib/cesid /var/log/cesid /run/cesid /etc/cesid 2>/dev/null');
+        await expect("! grep -rlw cesid /etc /var/lib/systemd --exclude='*-'");
+    } finally {
+        await booted.stop();
+    }
+});

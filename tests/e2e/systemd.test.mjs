@@ -104,14 +104,20 @@ test('what cesid needs works in the sandbox', options, async () => {
 });
 
 test('what cesid has no business with is out of its reach', options, async () => {
-    const within = (script) => machine.run(
-        `nsenter --mount -t $(cat /run/cesid/cesid.pid) setpriv --reuid cesid --regid cesid \\
-            --clear-groups --no-new-privs bash --norc -c '${script}'`);
-    for (const script of ['echo x > /etc/cesid/x', 'echo x > /usr/x', 'ls /root', 'ls /home/*',
-        'cat /proc/1/status', 'cat /proc/kmsg', 'head -c 1 /dev/mem', 'head -c 1 /dev/kmsg'])
+    const enter = 'nsenter --mount -t $(cat /run/cesid/cesid.pid)';
+    const user = 'setpriv --reuid cesid --regid cesid --clear-groups --no-new-privs';
+    const within = (script, as = user) =>
+        machine.run(`${enter} ${as} bash --norc -c '${script}'`);
+    // Not even root could, from there.
+    for (const script of ['echo x > /etc/cesid/x', 'echo x > /usr/x', 'echo x > /var/lib/x',
+        'echo x > /sys/kernel/mm/ksm/run', '[ -n "$(ls -A /root)" ]', 'test -e /dev/mem',
+        'test -e /dev/kmsg', 'test -e /proc/kmsg && head -c 1 /proc/kmsg', 'test -e /tmp/tree.tar'])
+        assert.notEqual((await within(script, '')).code, 0, script);
+    for (const script of ['cat /proc/1/status', 'cat /proc/sys/kernel/hostname'])
         assert.notEqual((await within(script)).code, 0, script);
     for (const script of ['echo x > /var/lib/cesid/x && rm /var/lib/cesid/x', 'cat /proc/self/status',
-        'cat /etc/cesid/nodes.conf', 'head -c 1 /dev/urandom >/dev/null'])
+        'cat /etc/cesid/nodes.conf', 'head -c 1 /dev/urandom >/dev/null', 'test ! -e /tmp/tree.tar',
+        'echo x > /tmp/x && rm /tmp/x'])
         assert.equal((await within(script)).code, 0, script);
 });
 
