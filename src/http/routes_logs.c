@@ -212,6 +212,28 @@ static int follow(struct request *request, struct response *response)
     return response->streaming && error != CESID_E_CANCELLED ? 0 : error;
 }
 
+/* supervisord says yes when asked to clear the logs of a process that does not run, and does
+ * nothing: it has them open only while the process lives. */
+static int need_running(struct request *request, const char *process)
+{
+    struct supervisor_call call;
+    struct supervisor_result result;
+    supervisor_call_init(&call, "supervisor.getProcessInfo", request->config,
+                         request->config->timeouts.log);
+    xmlrpc_add_string(&call.body, process, strlen(process));
+    int error = request_call(request, &call, &result);
+    if (error == 0) {
+        const struct xmlrpc_value *pid = xmlrpc_member(result.answer.value, "pid");
+        if (pid != NULL && pid->type == XMLRPC_INT && pid->as.integer == 0) {
+            problem_detail(&request->problem,
+                           "supervisord clears the logs of a process only while it runs");
+            error = CESID_E_NOT_RUNNING;
+        }
+    }
+    supervisor_result_free(&result);
+    return error;
+}
+
 static int clear(struct request *request, struct response *response)
 {
     struct supervisor_call call;
@@ -221,10 +243,13 @@ static int clear(struct request *request, struct response *response)
     if (process == NULL && request->view->state == NODE_UP)
         return CESID_E_NOT_FOUND;
     const char *text = process == NULL ? request_text(request, "process") : process->id;
+    int error = need_running(request, text);
+    if (error != 0)
+        return error;
     supervisor_call_init(&call, "supervisor.clearProcessLogs", request->config,
                          request->config->timeouts.log);
     xmlrpc_add_string(&call.body, text, strlen(text));
-    int error = request_call(request, &call, &result);
+    error = request_call(request, &call, &result);
     supervisor_result_free(&result);
     response_no_content(response);
     return error;
@@ -264,7 +289,7 @@ static const struct route routes[] = {
      .permission = PROCESS_CONTROL,
      .handler = clear,
      ROUTE_FIELDS(process_fields),
-     .about = "Empty both of a process's logs",
+     .about = "Empty both logs of a process that runs",
      .answers = "204",
      .problems = "409 502",
      .action = "log.clear",

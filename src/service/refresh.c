@@ -3,7 +3,7 @@
  *
  * The refresh thread sleeps until the first node is due and a permit is free. The rpc loops end
  * polls (poll_ended), operators and operations wish for them (refresh_now). All meet under
- * LOCK_REFRESH, which is never held across the engine, a node or a callback.
+ * LOCK_REFRESH, which is never held across a callback.
  *
  * Permits. Healthy nodes share refresh.connections. Suspects (the last poll failed) may hold at
  * most a quarter of those, so any number of hung nodes leaves the rest to the healthy. Polls that
@@ -14,7 +14,10 @@
  * timeout. So when a healthy node is due and no permit is free, polls that take much longer than
  * their node is wont to are cut short. That says nothing against the node: it may have been us who
  * were slow. It is tried once more soon, out of a share for second tries; when that is cut too, it
- * is a suspect and is polled with all its time out of their share.
+ * is a suspect and is polled out of their share.
+ *
+ * Suspects that crowd their share get little time, but all of theirs every now and then, for a node
+ * that is slow is not down: so the well among thousands of hung ones are found soon.
  */
 #include "cesid/refresh.h"
 
@@ -38,9 +41,12 @@
  * of a loop does for many nodes. */
 #define TICK (CLOCK_SECOND / 100)
 /* How long a poll may hold a permit that others wait for. */
-#define PATIENCE_NEW   1.0 /* seconds, with a node that never answered */
-#define PATIENCE_MIN   0.1
-#define PATIENCE_TIMES 10 /* the node's last latency */
+#define PATIENCE_NEW     1.0 /* seconds, with a node that never answered */
+#define PATIENCE_MIN     0.1
+#define PATIENCE_SUSPECT 1.0 /* with a suspect in a crowd */
+#define PATIENCE_TIMES   10  /* the node's last latency */
+/* Of a crowd of suspects, one poll of so many has all the time of timeouts.refresh. */
+#define WHOLE_TIMES 4
 
 struct waiter {
     void (*done)(void *argument, int error);
@@ -64,6 +70,7 @@ struct entry {
     bool again;                /* at once after the poll under way, though nobody waits for it */
     bool cut;                  /* the poll under way was cancelled to free its permit */
     bool retry;                /* so was the last one */
+    unsigned shortened;        /* polls since one had all its time */
     struct refresh_poll *poll; /* under way, from its start to poll_ended */
     int64_t patience;          /* of the others, with the poll under way; clock_now() */
     struct entry *prev, *next; /* in `held` */
@@ -85,7 +92,8 @@ struct refresh {
     struct entry *held; /* polls under way that can be cut and are not */
     struct due_heap due[POOLS];
     size_t in_use[POOLS];
-    size_t limit; /* refresh.connections */
+    size_t limit;   /* refresh.connections */
+    double timeout; /* timeouts.refresh */
     uint64_t random;
     bool short_of_permits; /* a node was due when the thread last looked, and had to wait */
     bool stopping;
@@ -251,10 +259,23 @@ static void poll_ended(void *argument, int error)
     entry->retry = cut && entry->pool == POOL_HEALTHY;
     entry->suspect = is_suspicious(error) || (cut && !entry->retry);
     entry->cut = false;
+    if (!entry->suspect)
+        entry->shortened = 0;
     refresh->limit = (size_t) config->refresh.connections;
+    refresh->timeout = config->timeouts.refresh;
+    removed = entry->removed;
+    if (error == CESID_E_CANCELLED && entry->again && !removed) {
+        /* Of an endpoint that is left: who waits is told what the new one says. */
+        while (entry->current != NULL) {
+            struct waiter *waiter = entry->current;
+
+            entry->current = waiter->next;
+            waiter->next = entry->wishes;
+            entry->wishes = waiter;
+        }
+    }
     waiters = entry->current;
     entry->current = NULL;
-    removed = entry->removed;
     if (removed) {
         HASH_DEL(refresh->entries, entry);
     } else if (cut || entry->wishes != NULL || entry->again) {
@@ -285,6 +306,23 @@ static double patience(const struct node *node)
     return PATIENCE_NEW;
 }
 
+/* Seconds that the node has for an answer. */
+static double time_for_locked(struct refresh *refresh, struct entry *entry)
+{
+    double whole = refresh->timeout;
+    double little = patience(entry->node);
+
+    lock_assert_held(&refresh->lock);
+    little = little > PATIENCE_SUSPECT ? little : PATIENCE_SUSPECT;
+    if (entry->pool != POOL_SUSPECT || little >= whole ||
+        2 * refresh->in_use[POOL_SUSPECT] <= suspects_share(refresh->limit))
+        return whole;
+    if (++entry->shortened < WHOLE_TIMES)
+        return little;
+    entry->shortened = 0;
+    return whole;
+}
+
 static void run(void *argument)
 {
     struct refresh *refresh = argument;
@@ -294,6 +332,7 @@ static void run(void *argument)
         int64_t look_again;
         struct entry *entry = next_locked(refresh, clock_now(), &look_again);
         struct refresh_poll *poll;
+        double timeout;
         bool wished;
 
         if (entry == NULL) {
@@ -301,11 +340,14 @@ static void run(void *argument)
             continue;
         }
         wished = entry->pool == POOL_WISH || entry->pool == POOL_WISH_SUSPECT;
+        timeout = time_for_locked(refresh, entry);
         lock_release(&refresh->lock);
-        poll = refresh_poll_create(entry->node, refresh->bus, refresh->config, wished, poll_ended,
-                                   entry);
+        poll = refresh_poll_create(entry->node, refresh->bus, refresh->config, wished, timeout,
+                                   poll_ended, entry);
         lock_acquire(&refresh->lock);
         entry->poll = poll;
+        if (entry->removed)
+            refresh_poll_cancel(poll);
         if (can_be_cut(entry)) {
             entry->patience = clock_after(patience(entry->node));
             DL_APPEND(refresh->held, entry);
@@ -331,6 +373,8 @@ static void node_gone(void *argument, struct node *node)
         wishes = entry->wishes;
         entry->wishes = NULL;
         polling = entry->polling;
+        if (entry->poll != NULL)
+            refresh_poll_cancel(entry->poll);
         if (!polling) {
             due_heap_remove(heap_of(refresh, entry), &entry->due);
             HASH_DEL(refresh->entries, entry);
@@ -379,6 +423,8 @@ static void node_changed(void *argument, struct node *node)
         schedule_locked(refresh, entry, clock_now());
     } else if (entry != NULL) {
         entry->again = true;
+        if (entry->poll != NULL && refresh_poll_is_stale(entry->poll))
+            refresh_poll_cancel(entry->poll);
     }
     lock_release(&refresh->lock);
 }
@@ -393,6 +439,7 @@ void refresh_reconfigure(struct refresh *refresh)
 
     lock_acquire(&refresh->lock);
     refresh->limit = (size_t) config->refresh.connections;
+    refresh->timeout = config->timeouts.refresh;
     HASH_ITER(hh, refresh->entries, entry, next)
     {
         double retry_after;
@@ -425,6 +472,7 @@ struct refresh *refresh_create(struct registry *registry, struct bus *bus,
     refresh->bus = bus;
     refresh->config = config;
     refresh->limit = (size_t) now->refresh.connections;
+    refresh->timeout = now->timeouts.refresh;
     refresh->random = (uint64_t) clock_wall() | 1;
     config_unref(&now);
     lock_init(&refresh->lock, LOCK_REFRESH);

@@ -37,6 +37,7 @@ struct refresh_poll {
     void (*ended)(void *argument, int error);
     void *argument;
     bool forced;
+    double timeout;
     int64_t started;
 
     atomic_int references; /* of the chain, and of a submission that has not returned */
@@ -192,8 +193,7 @@ static void next_step(struct refresh_poll *poll)
     lock_release(&poll->lock);
     if (!cancelled) {
         atomic_fetch_add(&poll->references, 1);
-        supervisor_call_init(&call, methods[poll->step], poll->config,
-                             poll->config->timeouts.refresh);
+        supervisor_call_init(&call, methods[poll->step], poll->config, poll->timeout);
         if (poll->step == STEP_PROCESSES)
             call.familiar = is_familiar;
         error = supervisor_submit(poll->settings->endpoint, &call, step_done, poll, &handle);
@@ -218,7 +218,7 @@ static void next_step(struct refresh_poll *poll)
 }
 
 struct refresh_poll *refresh_poll_create(struct node *node, struct bus *bus,
-                                         struct config_box *config, bool forced,
+                                         struct config_box *config, bool forced, double timeout,
                                          void (*ended)(void *argument, int error), void *argument)
 {
     struct refresh_poll *poll = mem_alloc(sizeof(*poll));
@@ -228,6 +228,7 @@ struct refresh_poll *refresh_poll_create(struct node *node, struct bus *bus,
     poll->bus = bus;
     poll->config = config_get(config);
     poll->forced = forced;
+    poll->timeout = timeout;
     poll->started = clock_now();
     poll->ended = ended;
     poll->argument = argument;
@@ -262,4 +263,9 @@ void refresh_poll_cancel(struct refresh_poll *poll)
     if (poll->call != NULL)
         rpc_call_cancel(poll->call);
     lock_release(&poll->lock);
+}
+
+bool refresh_poll_is_stale(const struct refresh_poll *poll)
+{
+    return !node_reached_by(poll->node, poll->settings->endpoint);
 }

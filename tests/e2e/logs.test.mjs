@@ -146,6 +146,19 @@ test('clearing empties the log of a running process', async () => {
     assert.deepEqual([data, size], ['', 0]);
 });
 
+test('the log of a process that does not run cannot be cleared, and the answer says so', async () => {
+    expectOk(await cesid.post('/nodes/beta/processes/words/restart'));
+    await until('there is text', async () => (await log('beta', 'words')).size > 0);
+    expectOk(await cesid.post('/nodes/beta/processes/words/stop'));
+    const before = await log('beta', 'words');
+    const problem = expectProblem(
+        await cesid.api('DELETE', '/nodes/beta/processes/words/log'), 409, 'not_running');
+    assert.match(problem.detail, /only while it runs/);
+    assert.deepEqual(await log('beta', 'words'), before);
+    expectOk(await cesid.post('/nodes/beta/processes/words/start'));
+    expectProblem(await cesid.api('DELETE', '/nodes/beta/processes/nobody/log'), 404, 'not_found');
+});
+
 test('R9.4 no parameter of a log reaches another file', async () => {
     const evil = ['..', '%2e%2e', '..%2f..%2fetc%2fpasswd', '%00', 'ticker%00', '%2Fetc%2Fpasswd',
         '....//', 'ticker:..', '..:..'];

@@ -165,6 +165,33 @@ static bool is_two(void *counter)
     return atomic_load((atomic_int *) counter) == 2;
 }
 
+/* Each of them with all its time would take the one permit of suspects for 48 s. */
+static void test_crowd_of_suspects(void **state)
+{
+    (void) state;
+    struct house house;
+    open_fleet(&house,
+               "refresh: { interval = 0.1; connections = 4; };\n"
+               "timeouts: { refresh = 8.0; };\n"
+               "breaker: { failures = 100; };\n",
+               6);
+    for (size_t i = 0; i < 6; i++)
+        assert_true(eventually(is_up, nodes[i]));
+    int64_t begin = clock_now();
+    for (size_t i = 0; i < 6; i++)
+        atomic_store(&peers[i].mute, true);
+    for (size_t i = 0; i < 6; i++)
+        while (!is_down(nodes[i])) {
+            assert_true(clock_seconds_since(begin) < 30);
+            rest();
+        }
+    for (size_t i = 0; i < 6; i++)
+        atomic_store(&peers[i].mute, false);
+    for (size_t i = 0; i < 6; i++)
+        assert_true(eventually(is_up, nodes[i]));
+    close_fleet(&house, 6);
+}
+
 /* A wish during a poll: the answer that is under way may be older than the wish. */
 static void test_wish(void **state)
 {
@@ -222,10 +249,11 @@ static void test_removal(void **state)
     refresh_now(house.refresh, nodes[0], count_done, &done);
     assert_int_equal(registry_remove(house.registry, "n0"), 0);
     assert_int_equal(refresh_wait(house.refresh, nodes[0], clock_after(10)), CESID_E_NOT_FOUND);
-    atomic_store(&peers[0].hold_polls, false);
+    /* The poll that nobody answers is not waited for. */
     assert_true(eventually(is_two, &done));
     while (figures_of(&house).nodes > 0)
         rest();
+    atomic_store(&peers[0].hold_polls, false);
     /* The name is free, and a new node of that name is another one. */
     node_unref(&nodes[0]);
     nodes[0] = add_node(&house, "n0", peers[0].peer.url);
@@ -250,9 +278,10 @@ static void test_change_while_polled(void **state)
     struct config_node config = node_config("n0", peers[1].peer.url);
     assert_int_equal(registry_change(house.registry, &config, true), 0);
     assert_int_equal(state_of(nodes[0]), NODE_CONNECTING);
-    atomic_store(&peers[0].hold_polls, false);
+    /* Nor is the old one's answer waited for. */
     while (atomic_load(&peers[1].polls_now) == 0)
         rest();
+    atomic_store(&peers[0].hold_polls, false);
     assert_int_equal(state_of(nodes[0]), NODE_CONNECTING);
     atomic_store(&peers[1].hold_polls, false);
     assert_true(eventually(is_up, nodes[0]));
@@ -332,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NAMED("R2.4 R8.4 polls under way never exceed refresh.connections", test_permits),
         NAMED("R2.4 hung nodes hold a bounded share of the permits", test_suspects),
+        NAMED("R2.4 R8.4 a crowd of hung nodes is gone through quickly", test_crowd_of_suspects),
         NAMED("R2.2 one poll of a node at a time, however many wish for it", test_one_poll_a_node),
         NAMED("a wish during a poll is served by the next one", test_wish),
         NAMED("a wish goes out although the breaker is open", test_wish_and_breaker),
