@@ -344,9 +344,9 @@ static void house_open(void)
 static void house_close(void)
 {
     assert_int_equal(logstreams_count(house.streams), 0);
-    assert_false(seen.disorder);
     logstreams_stop(house.streams);
     rpc_engine_stop(house.engine);
+    assert_false(seen.disorder);
     logstreams_destroy(&house.streams);
     registry_destroy(&house.registry);
     rpc_engine_destroy(&house.engine);
