@@ -2,51 +2,24 @@
 // goes through them, on real connections with TLS.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Cesid, nodeConfig, run } from './lib/cesid.mjs';
+import { Cesid, run } from './lib/cesid.mjs';
 import { programs } from './lib/fleet.mjs';
 import { expectOk, expectProblem, request } from './lib/http.mjs';
-import { Nginx, Stunnel } from './lib/proxies.mjs';
+import { behind, Nginx, Stunnel } from './lib/proxies.mjs';
 import { Socket } from './lib/socket.mjs';
 import { Supervisord } from './lib/supervisord.mjs';
-import { Child, freePort } from './lib/system.mjs';
+import { Child } from './lib/system.mjs';
 import { until } from './lib/wait.mjs';
 
 let node;
 const below = {}, top = {}; // { proxy, cesid, ask, session }
 
-// A cesid behind that proxy, and a browser's session in it.
-async function behind(proxy, base, server, config) {
-    const port = await freePort();
-    await proxy.start(port);
-    const cesid = new Cesid({ nodes: [nodeConfig(node)], config: {
-        ...config,
-        server: { listen: `127.0.0.1:${port}`, public_url: proxy.url, ...server },
-    } });
-    cesid.port = port;
-    cesid.url = `http://127.0.0.1:${port}`;
-    cesid.configure();
-    cesid.child = new Child(process.env.CESID_BIN ?? 'build/cesid', ['-c', cesid.file]);
-    await until('cesid is ready', async () =>
-        (await request(cesid.url, 'GET', `${base}/readyz`)).status === 200, 15);
-    const ask = (method, path, { via, ...options } = {}) => request(proxy.url, method,
-        `${base}${path}`, { via: proxy.via(via), ...options });
-    const answer = await ask('POST', '/api/v1/auth/login', { body: { username: 'admin',
-        password: cesid.adminPassword, cookie: true } });
-    const { csrf_token } = expectOk(answer);
-    const setCookie = answer.headers['set-cookie'][0];
-    const session = { Cookie: setCookie.split(';')[0], 'X-CSRF-Token': csrf_token,
-        Origin: proxy.url };
-    const get = async (path) => expectOk(await ask('GET', `/api/v1${path}`, { headers: session }));
-    await until('the node is up', async () => (await get('/nodes')).items[0].state === 'up');
-    return { proxy, base, cesid, ask, session, setCookie, get };
-}
-
 before(async () => {
     node = await new Supervisord({ name: 'alpha', programs: { ticker: programs.ticker,
         'odd+name': { ...programs.sleeper } } }).start();
-    Object.assign(below, await behind(new Nginx(), '/cesid',
+    Object.assign(below, await behind(new Nginx(), node, '/cesid',
         { base_path: '/cesid', trusted_proxies: ['127.0.0.1'] }));
-    Object.assign(top, await behind(new Stunnel(), '', {}));
+    Object.assign(top, await behind(new Stunnel(), node, '', {}));
 });
 
 after(async () => {

@@ -6,12 +6,14 @@ import { slow } from './wait.mjs';
 export class Browser {
     complaints = [];
 
-    static async start({ width = 1280, height = 800 } = {}) {
+    static async start({ width = 1280, height = 800, ...context } = {}) {
         const browser = new Browser();
         browser.browser = await chromium.launch({
             executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'],
         });
-        browser.page = await browser.browser.newPage({ viewport: { width, height } });
+        browser.page = await browser.browser.newPage({
+            viewport: { width, height }, ...context,
+        });
         browser.page.setDefaultTimeout(10_000 * slow);
         browser.page.on('console', (message) => {
             if (message.type() === 'error' || message.type() === 'warning')

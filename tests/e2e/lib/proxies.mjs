@@ -3,6 +3,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
+import { binary, Cesid, nodeConfig } from './cesid.mjs';
+import { expectOk, request } from './http.mjs';
 import { root } from './install.mjs';
 import { Child, freePort, makeDirectory, reachable, runToEnd } from './system.mjs';
 import { until } from './wait.mjs';
@@ -113,4 +115,30 @@ export class Stunnel extends Proxy {
         ]));
         return await this.run('stunnel4', [file]);
     }
+}
+
+// A cesid behind that proxy and below that path, with one node, and a browser's session in it.
+export async function behind(proxy, node, base, server) {
+    const port = await freePort();
+    await proxy.start(port);
+    const cesid = new Cesid({ nodes: [nodeConfig(node)], config: {
+        server: { listen: `127.0.0.1:${port}`, public_url: proxy.url, ...server },
+    } });
+    cesid.port = port;
+    cesid.url = `http://127.0.0.1:${port}`;
+    cesid.configure();
+    cesid.child = new Child(binary, ['-c', cesid.file]);
+    await until('cesid is ready', async () =>
+        (await request(cesid.url, 'GET', `${base}/readyz`)).status === 200, 15);
+    const ask = (method, path, { via, ...options } = {}) => request(proxy.url, method,
+        `${base}${path}`, { via: proxy.via(via), ...options });
+    const answer = await ask('POST', '/api/v1/auth/login', { body: { username: 'admin',
+        password: cesid.adminPassword, cookie: true } });
+    const { csrf_token } = expectOk(answer);
+    const setCookie = answer.headers['set-cookie'][0];
+    const session = { Cookie: setCookie.split(';')[0], 'X-CSRF-Token': csrf_token,
+        Origin: proxy.url };
+    const get = async (path) => expectOk(await ask('GET', `/api/v1${path}`, { headers: session }));
+    await until('the node is up', async () => (await get('/nodes')).items[0].state === 'up');
+    return { proxy, base, cesid, ask, session, setCookie, get };
 }
