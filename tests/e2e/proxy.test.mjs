@@ -1,14 +1,16 @@
 // cesid behind the proxies whose samples are in conf/: everything that a browser or a program does
 // goes through them, on real connections with TLS.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cesid, run } from './lib/cesid.mjs';
 import { programs } from './lib/fleet.mjs';
 import { expectOk, expectProblem, request } from './lib/http.mjs';
-import { behind, Nginx, Stunnel } from './lib/proxies.mjs';
+import { asked, behind, Nginx, Stunnel } from './lib/proxies.mjs';
 import { Socket } from './lib/socket.mjs';
 import { Supervisord } from './lib/supervisord.mjs';
-import { Child } from './lib/system.mjs';
+import { Child, makeDirectory } from './lib/system.mjs';
 import { until } from './lib/wait.mjs';
 
 let node;
@@ -19,7 +21,8 @@ before(async () => {
         'odd+name': { ...programs.sleeper } } }).start();
     Object.assign(below, await behind(new Nginx(), node, '/cesid',
         { base_path: '/cesid', trusted_proxies: ['127.0.0.1'] }));
-    Object.assign(top, await behind(new Stunnel(), node, '', {}));
+    Object.assign(top, await behind(new Stunnel(), node, '',
+        { connections_per_address: 1000 }, { metrics: { token: 'a-token-for-metrics' } }));
 });
 
 after(async () => {
@@ -148,7 +151,8 @@ for (const [name, side] of [['nginx', below], ['stunnel', top]]) {
             }
             // What a client has left, the proxy leaves, too.
             await until('the streams are gone', async () => /^cesid_ws_clients 0$/m.test(
-                (await request(side.cesid.url, 'GET', `${base}/metrics`)).text));
+                (await request(side.cesid.url, 'GET', `${base}/metrics`, {
+                    headers: { Authorization: 'Bearer a-token-for-metrics' } })).text));
         });
 }
 
@@ -207,6 +211,29 @@ test('stunnel: the same site at the top of the name, with a Secure cookie', asyn
         environment: 'test', url: 'http://127.0.0.1:1/RPC2' } });
     assert.equal(expectOk(made, 201).name, 'new');
     assert.equal(made.headers.location, '/api/v1/nodes/new');
+});
+
+test('metrics are for who has the token, or is on the machine itself', async () => {
+    // nginx says that it comes from elsewhere; stunnel cannot, and so its sample has a token.
+    assert.equal((await below.ask('GET', '/metrics')).status, 403);
+    assert.equal((await top.ask('GET', '/metrics')).status, 401);
+    assert.equal((await top.ask('GET', '/metrics', {
+        headers: { Authorization: 'Bearer a-token-for-metrics' } })).status, 200);
+});
+
+test('the settings that the samples ask for are good, and are those of this test', async () => {
+    const directory = makeDirectory();
+    writeFileSync(join(directory, 'metrics.token'), 'a token\n', { mode: 0o600 });
+    for (const [name, settings] of [
+        ['nginx.conf', ['base_path = "/cesid"', 'trusted_proxies = [ "127.0.0.1" ]', 'public_url']],
+        ['stunnel.conf', ['connections_per_address = 1000', 'token_file', 'public_url']]]) {
+        const file = join(directory, name);
+        writeFileSync(file, asked(name));
+        const { code, stderr } = await run('-t', '-c', file);
+        assert.equal(code, 0, stderr);
+        for (const setting of settings)
+            assert.ok(asked(name).includes(setting), `${name}: ${setting}`);
+    }
 });
 
 test('plain HTTP on a public address is refused, unless somebody wrote that he wants it', async () => {

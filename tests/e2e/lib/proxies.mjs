@@ -30,6 +30,12 @@ function adapt(name, changes) {
     return text;
 }
 
+// The lines of cesid.conf that a sample asks for in its comment.
+export function asked(name) {
+    return readFileSync(join(root, 'conf', name), 'utf8').split('\n')
+        .filter((line) => /^[#;] {5}/.test(line)).map((line) => line.slice(6)).join('\n');
+}
+
 class Proxy {
     get url() {
         return `https://${hostname}:${this.port}`;
@@ -118,10 +124,11 @@ export class Stunnel extends Proxy {
 }
 
 // A cesid behind that proxy and below that path, with one node, and a browser's session in it.
-export async function behind(proxy, node, base, server) {
+export async function behind(proxy, node, base, server, config = {}) {
     const port = await freePort();
     await proxy.start(port);
     const cesid = new Cesid({ nodes: [nodeConfig(node)], config: {
+        ...config,
         server: { listen: `127.0.0.1:${port}`, public_url: proxy.url, ...server },
     } });
     cesid.port = port;
