@@ -94,6 +94,7 @@ static void stream_free(struct logstream *stream)
 {
     CHECK(stream->call == NULL);
     strbuf_destroy(&stream->tail);
+    strbuf_destroy(&stream->held);
     free(stream->environment);
     free(stream->topic);
     free(stream->node);
@@ -124,6 +125,7 @@ static struct logstream *stream_create(struct logstreams *streams, const char *t
     stream->budget = LOGSTREAM_BURST;
     stream->budget_at = clock_now();
     strbuf_init(&stream->tail, LOGSTREAM_TAIL * 2);
+    strbuf_init(&stream->held, LOGSTREAM_HELD * 2);
     return stream;
 }
 

@@ -1,6 +1,7 @@
 /*
  * One upstream of a log: the size first (so that bytes have offsets), then /logtail/, which starts
- * up to 1,024 bytes back (supervisor/http.py, tail_f_producer) and goes on as the log grows.
+ * up to 1,024 bytes back (supervisor/http.py, tail_f_producer) and goes on as the log grows. Where
+ * its bytes belong when the log moved meanwhile is found by logstream_place.c.
  * Everything here runs on the rpc loop threads, or on the logstream thread for the first step.
  */
 #include <stdlib.h>
@@ -13,8 +14,6 @@
 #include "cesid/memory.h"
 #include "cesid/text.h"
 #include "logstream_private.h"
-
-#define HEAD 1024 /* how far back supervisord starts */
 
 /* What supervisord says, in the middle of the stream, when a log became shorter. */
 static const char truncated_mark[] = "==> File truncated <==\n";
@@ -148,7 +147,7 @@ static bool take_locked(struct logstream *stream, const char *data, size_t lengt
         length -= drop;
     }
     if (!stream->at_line_start && length > 0) {
-        const char *newline = memchr(data, '\n', length < HEAD ? length : HEAD);
+        const char *newline = memchr(data, '\n', length < LOGSTREAM_HEAD ? length : LOGSTREAM_HEAD);
         size_t drop = newline != NULL ? (size_t) (newline - data) + 1 : 0;
 
         stream->at_line_start = true;
@@ -187,51 +186,99 @@ static bool take_locked(struct logstream *stream, const char *data, size_t lengt
 }
 
 /* The log begins anew: readers see it by the offset. */
-static void begin_anew(struct logstream *stream)
+static void begin_anew_locked(struct logstream *stream, int64_t offset)
 {
-    struct logstreams *streams = stream->streams;
-
-    lock_acquire(&streams->lock);
-    stream->next_offset = 0;
+    stream->next_offset = offset;
     stream->partial_length = 0;
     stream->discard = 0;
     stream->skipped = 0;
     stream->at_line_start = true;
+    stream->anew_at = -1;
     strbuf_clear(&stream->tail);
+}
+
+static void consume_locked(struct logstream *stream, size_t length)
+{
+    struct strbuf *held = &stream->held;
+
+    memmove(held->data, held->data + length, held->length - length);
+    strbuf_truncate(held, held->length - length);
+}
+
+/* The next step with what is held: a piece, or the beginning of another log (true). */
+static bool step_locked(struct logstream *stream, struct logstream_piece *piece, bool *some)
+{
+    struct strbuf *held = &stream->held;
+    size_t part = held->length < LOGSTREAM_PIECE ? held->length : LOGSTREAM_PIECE;
+    const char *mark;
+
+    *some = false;
+    if (stream->anew_at == 0) {
+        begin_anew_locked(stream, stream->anew_offset);
+        return true;
+    }
+    if (stream->anew_at > 0 && (size_t) stream->anew_at < part)
+        part = (size_t) stream->anew_at;
+    mark = memmem(held->data, part, truncated_mark, sizeof(truncated_mark) - 1);
+    if (mark == held->data) {
+        begin_anew_locked(stream, 0);
+        consume_locked(stream, sizeof(truncated_mark) - 1);
+        return true;
+    }
+    if (mark != NULL)
+        part = (size_t) (mark - held->data);
+    *some = take_locked(stream, held->data, part, piece);
+    consume_locked(stream, part);
+    if (stream->anew_at > 0)
+        stream->anew_at -= (int64_t) part;
+    return false;
+}
+
+void logstream_deliver(struct logstream *stream)
+{
+    struct logstreams *streams = stream->streams;
+
+    lock_acquire(&streams->lock);
+    if (!stream->delivering) {
+        stream->delivering = true;
+        while (stream->settled && !stream->closed &&
+               (stream->held.length > 0 || stream->anew_at == 0)) {
+            struct logstream_piece piece = {0};
+            bool some, anew = step_locked(stream, &piece, &some);
+
+            lock_release(&streams->lock);
+            if (anew)
+                logstream_tell(stream, CESID_OK);
+            if (some)
+                publish(stream, &piece);
+            lock_acquire(&streams->lock);
+        }
+        stream->delivering = false;
+    }
     lock_release(&streams->lock);
-    logstream_tell(stream, CESID_OK);
 }
 
 static bool on_data(void *argument, const char *data, size_t length)
 {
     struct logstream *stream = argument;
     struct logstreams *streams = stream->streams;
-    bool closed = false;
+    bool closed, ask;
 
-    while (length > 0 && !closed) {
-        size_t part = length < LOGSTREAM_PIECE ? length : LOGSTREAM_PIECE;
-        const char *mark = memmem(data, part, truncated_mark, sizeof(truncated_mark) - 1);
-        struct logstream_piece piece = {0};
-        bool some;
-
-        if (mark == data) {
-            begin_anew(stream);
-            data += sizeof(truncated_mark) - 1;
-            length -= sizeof(truncated_mark) - 1;
-            continue;
-        }
-        if (mark != NULL)
-            part = (size_t) (mark - data);
-        lock_acquire(&streams->lock);
-        closed = stream->closed;
-        stream->told = CESID_OK;
-        some = !closed && take_locked(stream, data, part, &piece);
-        lock_release(&streams->lock);
-        if (some)
-            publish(stream, &piece);
-        data += part;
-        length -= part;
-    }
+    lock_acquire(&streams->lock);
+    closed = stream->closed;
+    stream->told = CESID_OK;
+    if (!closed)
+        strbuf_add(&stream->held, data, length);
+    CHECK(!strbuf_failed(&stream->held));
+    /* Where it was cut does not change where it belongs: then there is nothing to find out. */
+    if (memmem(stream->held.data, stream->held.length, truncated_mark,
+               sizeof(truncated_mark) - 1) != NULL)
+        logstream_place_end_locked(stream);
+    ask = !closed && logstream_place_due_locked(stream);
+    lock_release(&streams->lock);
+    if (ask)
+        logstream_place_ask(stream);
+    logstream_deliver(stream);
     return !closed;
 }
 
@@ -240,6 +287,10 @@ static void upstream_done(void *argument, const struct rpc_result *result)
     struct logstream *stream = argument;
     int error = result->error;
 
+    lock_acquire(&stream->streams->lock);
+    logstream_place_end_locked(stream);
+    lock_release(&stream->streams->lock);
+    logstream_deliver(stream);
     if (error == CESID_E_CANCELLED)
         error = CESID_OK; /* nobody follows it any more, or its node changed: no failure */
     if (result->status == 404)
@@ -261,25 +312,6 @@ static void logtail_path(struct strbuf *path, const struct logstream *stream)
             strbuf_printf(path, "%%%02X", (unsigned char) *c);
     }
     strbuf_printf(path, "/%s", stream->kind);
-}
-
-/* Where an upstream that is opened now will start, and what of that was passed on before. */
-static void place_locked(struct logstream *stream, int64_t size)
-{
-    int64_t start = size > HEAD ? size - HEAD : 0;
-
-    stream->partial_length = 0;
-    stream->discard = 0;
-    stream->at_line_start = start == 0;
-    stream->resumed = stream->next_offset >= 0 && stream->next_offset <= size;
-    if (stream->next_offset >= start && stream->next_offset <= size) {
-        stream->discard = stream->next_offset - start;
-        stream->at_line_start = true;
-        return;
-    }
-    if (stream->next_offset >= 0 && stream->next_offset < start)
-        stream->skipped += start - stream->next_offset;
-    stream->next_offset = start;
 }
 
 /* The upstream, from the position that was found. Takes over the reference. */
@@ -354,7 +386,7 @@ static void size_known(void *argument, struct supervisor_result *result)
                         false);
     } else {
         lock_acquire(&stream->streams->lock);
-        place_locked(stream, size);
+        logstream_place_open_locked(stream, size);
         lock_release(&stream->streams->lock);
         open_upstream(stream, sizing->settings->endpoint);
     }

@@ -1,5 +1,5 @@
 /*
- * A log stream's inside, shared by logstream.c and logstream_data.c only.
+ * A log stream's inside, shared by logstream*.c only.
  */
 #ifndef CESID_LOGSTREAM_PRIVATE_H
 #define CESID_LOGSTREAM_PRIVATE_H
@@ -10,10 +10,12 @@
 #include "cesid/logstream.h"
 #include "cesid/thread.h"
 
-#define LOGSTREAM_TAIL  ((size_t) 16384)  /* bytes kept for late watchers */
-#define LOGSTREAM_RATE  (512.0 * 1024.0)  /* bytes a second that are passed on… */
-#define LOGSTREAM_BURST (2048.0 * 1024.0) /* …after this many at once */
-#define LOGSTREAM_PIECE 65536             /* bytes in one message */
+#define LOGSTREAM_HEAD  1024               /* how far back supervisord starts */
+#define LOGSTREAM_TAIL  ((size_t) 16384)   /* bytes kept for late watchers */
+#define LOGSTREAM_RATE  (512.0 * 1024.0)   /* bytes a second that are passed on… */
+#define LOGSTREAM_BURST (2048.0 * 1024.0)  /* …after this many at once */
+#define LOGSTREAM_PIECE 65536              /* bytes in one message */
+#define LOGSTREAM_HELD  ((size_t) 2 << 20) /* bytes that may wait to be placed */
 
 struct logstream {
     /* immutable */
@@ -35,6 +37,15 @@ struct logstream {
     int64_t discard;     /* bytes at the start of an upstream that were passed on before */
     bool resumed;        /* the upstream goes on where an earlier one ended, or after a gap */
     bool at_line_start;  /* false: the first piece begins inside a line, which is dropped */
+    struct strbuf held;  /* came down the upstream and is not passed on yet */
+    bool delivering;     /* a thread passes held on */
+    bool settled;        /* it is known where held belongs */
+    bool asking;         /* a call is under way that tells it */
+    bool opening;        /* nothing of this upstream was placed yet */
+    int64_t sized;       /* size of the log when the upstream was about to be opened */
+    int64_t settled_at;  /* clock_now() of the last answer */
+    int64_t anew_at; /* so many bytes of held are the end of a log that was replaced; -1: none */
+    int64_t anew_offset; /* where in the new log the rest of held begins */
     char partial[4];     /* the beginning of a character */
     size_t partial_length;
     int64_t skipped; /* bytes left out since the last piece */
@@ -77,6 +88,17 @@ void logstream_open(struct logstream *stream);
 void logstream_ended(struct logstream *stream, int error, bool retry_soon);
 void logstream_tell(struct logstream *stream, int error);
 void logstream_release(struct logstream *stream);
+
+/* Passes on what is held and has its place. */
+void logstream_deliver(struct logstream *stream);
+
+/* Where bytes belong (logstream_place.c). An upstream is about to be opened; size: of the log. */
+void logstream_place_open_locked(struct logstream *stream, int64_t size);
+/* Bytes came: whether the caller has to ask, after it left the lock. */
+bool logstream_place_due_locked(struct logstream *stream);
+void logstream_place_ask(struct logstream *stream);
+/* Nobody will tell any more, or nobody needs to: what is held is taken to follow. */
+void logstream_place_end_locked(struct logstream *stream);
 
 void logstream_tail_locked(struct logstream *stream, struct logstream_piece *piece);
 struct event *logstream_event(struct logstream *stream, const struct logstream_piece *piece);

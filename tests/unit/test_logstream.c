@@ -33,6 +33,10 @@ static struct {
     int count;
     struct strbuf log;
     int tails, tails_opened;
+    int inode;                 /* the tail goes on with another one without a word */
+    void (*on_open)(void);     /* with the lock, before a tail finds its place */
+    void (*on_question)(void); /* with the lock, before a size is told */
+    int questions;
     int cut;      /* how often all tails were cut */
     bool refuses; /* no such process */
     bool stopping;
@@ -56,22 +60,50 @@ static bool send_text(int fd, const char *text)
     return send_all(fd, text, strlen(text));
 }
 
-static bool answer_size(int fd)
+static void add_size(struct strbuf *body)
 {
-    char body[600], head[200];
-    int length;
+    strbuf_printf(
+        body,
+        "<value><array><data><value><string></string></value><value><int>%zu</int></value>"
+        "<value><boolean>0</boolean></value></data></array></value>",
+        peer.log.length);
+}
 
+/* The size, or size and end in one call. The tests' logs need no escapes. */
+static bool answer(int fd, const char *request)
+{
+    bool both = strstr(request, "<methodName>system.multicall<") != NULL;
+    struct strbuf body;
+    char head[200];
+    bool good;
+
+    strbuf_init(&body, 1 << 20);
+    strbuf_puts(&body, "<?xml version='1.0'?><methodResponse><params><param>");
     lock_acquire(&peer.lock);
-    length = snprintf(body, sizeof(body),
-                      "<?xml version='1.0'?><methodResponse><params><param><value><array><data>"
-                      "<value><string></string></value><value><int>%zu</int></value>"
-                      "<value><boolean>0</boolean></value></data></array></value></param></params>"
-                      "</methodResponse>",
-                      peer.log.length);
+    peer.questions++;
+    if (peer.on_question != NULL)
+        peer.on_question();
+    if (both) {
+        const char *window = strstr(request, ">-");
+        size_t length = window != NULL ? strtoul(window + 2, NULL, 10) : 0;
+
+        length = length < peer.log.length ? length : peer.log.length;
+        strbuf_puts(&body, "<value><array><data>");
+        add_size(&body);
+        strbuf_puts(&body, "<value><string>");
+        strbuf_add(&body, peer.log.data + peer.log.length - length, length);
+        strbuf_puts(&body, "</string></value></data></array></value>");
+    } else {
+        add_size(&body);
+    }
     lock_release(&peer.lock);
+    strbuf_puts(&body, "</param></params></methodResponse>");
     snprintf(head, sizeof(head),
-             "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n", length);
-    return send_text(fd, head) && send_all(fd, body, (size_t) length);
+             "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %zu\r\n\r\n",
+             body.length);
+    good = send_text(fd, head) && send_all(fd, body.data, body.length);
+    strbuf_destroy(&body);
+    return good;
 }
 
 static bool send_chunk(int fd, const char *data, size_t length)
@@ -86,7 +118,7 @@ static bool send_chunk(int fd, const char *data, size_t length)
 static bool stream_log(int fd)
 {
     size_t at;
-    int cut;
+    int cut, inode;
     bool good, refuses;
 
     lock_acquire(&peer.lock);
@@ -97,6 +129,9 @@ static bool stream_log(int fd)
     good = send_text(fd, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
                          "Transfer-Encoding: chunked\r\n\r\n");
     lock_acquire(&peer.lock);
+    if (peer.on_open != NULL)
+        peer.on_open();
+    inode = peer.inode;
     at = peer.log.length >= 1024 ? peer.log.length - 1024 : 0;
     cut = peer.cut;
     peer.tails++;
@@ -106,6 +141,9 @@ static bool stream_log(int fd)
 
         if (recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0) {
             good = false;
+        } else if (inode != peer.inode) {
+            inode = peer.inode;
+            at = 0;
         } else if (peer.log.length < at) {
             at = 0;
             lock_release(&peer.lock);
@@ -151,7 +189,7 @@ static void serve(void *argument)
         if (end == NULL)
             continue;
         good = strncmp(request, "GET /logtail/g%3Ap/stdout", 25) == 0 ? stream_log(fd)
-                                                                      : answer_size(fd);
+                                                                      : answer(fd, request);
         length = 0;
     }
     shutdown(fd, SHUT_RDWR);
@@ -550,6 +588,176 @@ static void test_truncation(void **state)
     house_close();
 }
 
+/* Lines of 16 bytes that tell their number, so that what was seen shows what is missing. */
+#define NUMBERED 16
+
+static int written;
+
+static void add_numbered_locked(int count)
+{
+    for (int i = 0; i < count; i++)
+        strbuf_printf(&peer.log, "%09d abcde\n", ++written);
+}
+
+static void write_numbered(int count)
+{
+    lock_acquire(&peer.lock);
+    add_numbered_locked(count);
+    cond_broadcast(&peer.changed);
+    lock_release(&peer.lock);
+}
+
+static void rotate_locked(void)
+{
+    strbuf_clear(&peer.log);
+    peer.inode++;
+}
+
+/* The size is asked for again once a second. */
+static bool a_second_passed(void *argument)
+{
+    static int64_t since;
+
+    (void) argument;
+    if (since == 0)
+        since = clock_now();
+    if (clock_seconds_since(since) < 1.1)
+        return false;
+    since = 0;
+    return true;
+}
+
+static void rotate(void)
+{
+    lock_acquire(&peer.lock);
+    rotate_locked();
+    lock_release(&peer.lock);
+}
+
+static void grow_once(void)
+{
+    add_numbered_locked(40);
+    peer.on_open = peer.on_question = NULL;
+}
+
+static void grow_a_little(void)
+{
+    add_numbered_locked(3);
+    cond_broadcast(&peer.changed);
+}
+
+static void replace_once(void)
+{
+    rotate_locked();
+    add_numbered_locked(20);
+    peer.on_open = NULL;
+}
+
+/* The last line written was seen, at its place, and every one since the first that was. */
+static void assert_all_seen(int64_t rotations)
+{
+    char last[20];
+    const char *line;
+    size_t length;
+    int number;
+
+    snprintf(last, sizeof(last), "%09d abcde\n", written);
+    assert_true(see(last));
+    lock_acquire(&peer.lock);
+    length = peer.log.length;
+    lock_release(&peer.lock);
+    lock_acquire(&seen.lock);
+    assert_int_equal(seen.jumps_back, rotations);
+    assert_int_equal(seen.skipped, 0);
+    line = seen.text.data;
+    number = (int) strtol(line, NULL, 10);
+    for (; *line != '\0'; line += NUMBERED)
+        assert_int_equal(strtol(line, NULL, 10), number++);
+    assert_int_equal(number, written + 1);
+    assert_int_equal((size_t) seen.next, length);
+    lock_release(&seen.lock);
+}
+
+static void start_watching(int lines)
+{
+    uint64_t after;
+
+    house_open();
+    written = 0;
+    write_numbered(lines);
+    assert_null(watch(&after));
+}
+
+static void stop_watching(void)
+{
+    logstreams_unwatch(house.streams, TOPIC);
+    house_close();
+}
+
+static void test_growth(void **state)
+{
+    (void) state;
+    for (int i = 0; i < 4; i++) {
+        house_open();
+        written = 0;
+        write_numbered(i % 2 ? 10 : 200);
+        lock_acquire(&peer.lock);
+        peer.on_open = grow_once;
+        if (i >= 2)
+            peer.on_question = grow_a_little; /* all the time */
+        lock_release(&peer.lock);
+        uint64_t after;
+        assert_null(watch(&after));
+        assert_true(see("abcde\n"));
+        write_numbered(5);
+        lock_acquire(&peer.lock);
+        peer.on_question = NULL;
+        lock_release(&peer.lock);
+        write_numbered(1);
+        assert_all_seen(0);
+        /* A lost connection: the log grows while it is opened again. */
+        lock_acquire(&peer.lock);
+        peer.cut++;
+        peer.on_open = grow_once;
+        cond_broadcast(&peer.changed);
+        lock_release(&peer.lock);
+        assert_true(eventually(tail_is_open, NULL));
+        write_numbered(1);
+        assert_all_seen(0);
+        stop_watching();
+    }
+}
+
+static void test_rotation(void **state)
+{
+    (void) state;
+    start_watching(300);
+    write_numbered(1);
+    assert_all_seen(0);
+    for (int i = 1; i <= 3; i++) {
+        assert_true(eventually(a_second_passed, NULL));
+        rotate();
+        write_numbered(2);
+        assert_all_seen(i);
+        write_numbered(50);
+        assert_all_seen(i);
+    }
+    stop_watching();
+
+    /* Between the first question and the opening. */
+    house_open();
+    written = 0;
+    write_numbered(100);
+    lock_acquire(&peer.lock);
+    peer.on_open = replace_once;
+    lock_release(&peer.lock);
+    uint64_t after;
+    assert_null(watch(&after));
+    assert_true(eventually(tail_is_open, NULL));
+    assert_all_seen(0);
+    stop_watching();
+}
+
 static bool says_skipped(void *argument)
 {
     bool says;
@@ -618,6 +826,9 @@ int main(void)
         NAMED("what is not there is told once, also to who comes later, and tried again",
               test_loss),
         NAMED("a log that is truncated begins anew at offset 0", test_truncation),
+        NAMED("a log that grows while it is opened stands at its offsets, and no line is lost",
+              test_growth),
+        NAMED("a log that is replaced begins anew, at the right byte", test_rotation),
         NAMED("a flood is sampled, and what is left out is said", test_flood),
         NAMED("topics of other forms are refused, watchers come and go quickly", test_topics),
     };

@@ -1,0 +1,306 @@
+/*
+ * Where the bytes of an upstream belong. /logtail/ tells no offsets: it begins 1,024 bytes before
+ * the end that the log has when supervisord comes to it, and when the log is replaced (rotated or
+ * cleared: another inode) it goes on with the new one without a word. So the size of the log is
+ * asked for when the first bytes came, and again once a second while more come; until the answer
+ * they are held. What came before the question was in the log when it was answered. Mostly that
+ * settles it. If not (the log grows all the time, or is another one now) the end of the log is read
+ * and what came last is looked up in it. Only a log that grows by more than that between two looks,
+ * or says the same over and over, or is no text, is placed by its size alone.
+ *
+ * Runs on the rpc loop threads. Lock: LOCK_LOGSTREAMS.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cesid/check.h"
+#include "cesid/clock.h"
+#include "cesid/error.h"
+#include "cesid/memory.h"
+#include "logstream_private.h"
+
+#define LOOK_AGAIN   1.0 /* seconds that an answer holds while bytes come */
+#define ANSWER_MOST  2.0 /* seconds that bytes are held for an answer */
+#define WINDOW_NEAR  4096
+#define WINDOW_FAR   65536
+#define NEEDLE_MOST  512
+#define NEEDLE_LEAST 16
+
+static int64_t first_byte(int64_t size)
+{
+    return size > LOGSTREAM_HEAD ? size - LOGSTREAM_HEAD : 0;
+}
+
+void logstream_place_open_locked(struct logstream *stream, int64_t size)
+{
+    lock_assert_held(&stream->streams->lock);
+    strbuf_clear(&stream->held);
+    stream->settled = stream->asking = false;
+    stream->opening = true;
+    stream->sized = size;
+    stream->anew_at = -1;
+}
+
+/* The upstream began at start, and the log has that size: what of it was passed on before. */
+static void begin_locked(struct logstream *stream, int64_t start, int64_t size)
+{
+    stream->opening = false;
+    if (start < 0) { /* its first bytes are of a log that is gone */
+        size_t gone = (size_t) -start < stream->held.length ? (size_t) -start : stream->held.length;
+
+        memmove(stream->held.data, stream->held.data + gone, stream->held.length - gone);
+        strbuf_truncate(&stream->held, stream->held.length - gone);
+        if (stream->next_offset >= 0)
+            stream->skipped += (int64_t) gone;
+        start = 0;
+    }
+    stream->partial_length = 0;
+    stream->discard = 0;
+    stream->at_line_start = start == 0;
+    stream->resumed = stream->next_offset >= 0 && stream->next_offset <= size;
+    if (stream->next_offset >= start && stream->next_offset <= size) {
+        stream->discard = stream->next_offset - start;
+        stream->at_line_start = true;
+        return;
+    }
+    if (stream->next_offset >= 0 && stream->next_offset < start)
+        stream->skipped += start - stream->next_offset;
+    stream->next_offset = start;
+}
+
+/* As if nothing had happened since it was known last. */
+static void settle_blindly_locked(struct logstream *stream)
+{
+    if (!stream->settled && stream->opening)
+        begin_locked(stream, first_byte(stream->sized), stream->sized);
+    stream->settled = true;
+}
+
+void logstream_place_end_locked(struct logstream *stream)
+{
+    lock_assert_held(&stream->streams->lock);
+    if (stream->held.length == 0)
+        return;
+    settle_blindly_locked(stream);
+    stream->settled_at = clock_now();
+}
+
+bool logstream_place_due_locked(struct logstream *stream)
+{
+    lock_assert_held(&stream->streams->lock);
+    if (stream->held.length > LOGSTREAM_HELD)
+        settle_blindly_locked(stream);
+    if (stream->asking ||
+        (stream->settled &&
+         (stream->anew_at >= 0 || clock_seconds_since(stream->settled_at) < LOOK_AGAIN)))
+        return false;
+    stream->settled = false;
+    stream->asking = true;
+    return true;
+}
+
+/* ---- the answer ---- */
+
+struct question {
+    struct logstream *stream; /* reference */
+    uint64_t attempt;
+    int64_t asked;  /* bytes that were held */
+    int64_t window; /* of the log's end; 0: its size alone */
+};
+
+/* Length of the text at the end of data, without what XML cannot carry as it is. */
+static size_t plain_end(const char *data, size_t length)
+{
+    size_t count = 0;
+
+    while (count < length && count < NEEDLE_MOST) {
+        unsigned char byte = (unsigned char) data[length - count - 1];
+
+        if ((byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t') || byte == 0x7F)
+            break;
+        count++;
+    }
+    return count;
+}
+
+static const char *find_last(const char *text, size_t length, const char *needle, size_t size)
+{
+    for (size_t at = length >= size ? length - size + 1 : 0; at > 0; at--) {
+        if (memcmp(text + at - 1, needle, size) == 0)
+            return text + at - 1;
+    }
+    return NULL;
+}
+
+/* Looks up in the log's end what was held when it was asked for. False: it is not there. */
+static bool look_up(const struct logstream *stream, const struct question *question, int64_t size,
+                    const struct xmlrpc_value *text, int64_t *start)
+{
+    size_t length, needle;
+    const char *found, *rest;
+
+    if (text == NULL || text->type != XMLRPC_STRING)
+        return false;
+    length = text->as.string.length;
+    needle = plain_end(stream->held.data, (size_t) question->asked);
+    if ((int64_t) needle > size)
+        needle = (size_t) size;
+    if (needle < NEEDLE_LEAST && (int64_t) needle < size)
+        return false;
+    found = find_last(text->as.string.data, length,
+                      stream->held.data + question->asked - (int64_t) needle, needle);
+    if (found == NULL)
+        return false;
+    rest = found + needle;
+    length -= (size_t) (rest - text->as.string.data);
+    if (memmem(rest, length, "\xEF\xBF\xBD", 3) != NULL)
+        return false; /* it may stand for one byte or for three */
+    *start = size - (int64_t) length - question->asked;
+    return true;
+}
+
+/* False: the log's end is needed, or more of it. */
+static bool settle_locked(struct logstream *stream, const struct question *question, int64_t size,
+                          const struct xmlrpc_value *text)
+{
+    int64_t start = size - question->asked;
+
+    if (stream->opening
+            ? size >= stream->sized && start == first_byte(stream->sized)
+            : start >= stream->next_offset + (int64_t) stream->partial_length - stream->discard) {
+        if (stream->opening)
+            begin_locked(stream, start, size);
+        return true;
+    }
+    if (!look_up(stream, question, size, text, &start) && question->window < WINDOW_FAR)
+        return false;
+    if (stream->opening) {
+        begin_locked(stream, start, size);
+    } else {
+        stream->anew_at = start < 0 ? -start : 0;
+        stream->anew_offset = start < 0 ? 0 : start;
+    }
+    return true;
+}
+
+/* tailProcess*Log answers [text, size of the log, overflow]; system.multicall a list of answers. */
+static int64_t size_of(const struct xmlrpc_value *value)
+{
+    if (value == NULL || value->type != XMLRPC_ARRAY || value->as.items.count != 3 ||
+        value->as.items.first->next->type != XMLRPC_INT)
+        return -1;
+    return value->as.items.first->next->as.integer;
+}
+
+static void ask(struct logstream *stream, int64_t window);
+
+static void answered(void *argument, struct supervisor_result *result)
+{
+    struct question *question = argument;
+    struct logstream *stream = question->stream;
+    struct logstreams *streams = stream->streams;
+    const struct xmlrpc_value *value = result->error == CESID_OK ? result->answer.value : NULL;
+    const struct xmlrpc_value *text = NULL;
+    bool again = false;
+
+    if (value != NULL && question->window > 0) {
+        bool whole = value->type == XMLRPC_ARRAY && value->as.items.count == 2;
+
+        text = whole ? value->as.items.first->next : NULL;
+        value = whole ? value->as.items.first : NULL;
+    }
+    lock_acquire(&streams->lock);
+    if (stream->attempt == question->attempt && !stream->closed && !streams->stopping) {
+        int64_t size = size_of(value);
+
+        if (stream->settled || size < 0)
+            settle_blindly_locked(stream);
+        else
+            again = !settle_locked(stream, question, size, text);
+        if (!again) {
+            stream->settled = true;
+            stream->asking = false;
+            stream->settled_at = clock_now();
+        }
+    }
+    lock_release(&streams->lock);
+    if (again)
+        ask(stream, question->window == 0 ? WINDOW_NEAR : WINDOW_FAR);
+    logstream_deliver(stream);
+    logstream_release(stream);
+    free(question);
+}
+
+static void add_arguments(struct strbuf *body, const struct logstream *stream, int64_t offset)
+{
+    xmlrpc_value_string(body, stream->process, strlen(stream->process));
+    xmlrpc_value_int(body, offset);
+    xmlrpc_value_int(body, 0);
+    xmlrpc_batch_call_end(body);
+}
+
+static int send_question(struct rpc_endpoint *endpoint, const struct config *config,
+                         struct question *question)
+{
+    const struct logstream *stream = question->stream;
+    bool out = strcmp(stream->kind, "stdout") == 0;
+    const char *size = out ? "supervisor.tailProcessStdoutLog" : "supervisor.tailProcessStderrLog";
+    double patience = config->timeouts.log < ANSWER_MOST ? config->timeouts.log : ANSWER_MOST;
+    struct supervisor_call call;
+    int error;
+
+    supervisor_call_init(&call, question->window > 0 ? "system.multicall" : size, config, patience);
+    if (question->window == 0) {
+        xmlrpc_add_string(&call.body, stream->process, strlen(stream->process));
+        xmlrpc_add_int(&call.body, 0);
+        xmlrpc_add_int(&call.body, 0);
+    } else {
+        xmlrpc_batch_begin(&call.body);
+        xmlrpc_batch_call(&call.body, size);
+        add_arguments(&call.body, stream, 0);
+        xmlrpc_batch_call(&call.body, out ? "supervisor.readProcessStdoutLog"
+                                          : "supervisor.readProcessStderrLog");
+        add_arguments(&call.body, stream, -question->window);
+        xmlrpc_batch_end(&call.body);
+    }
+    error = supervisor_submit(endpoint, &call, answered, question, NULL);
+    supervisor_call_destroy(&call);
+    return error;
+}
+
+static void ask(struct logstream *stream, int64_t window)
+{
+    struct logstreams *streams = stream->streams;
+    struct config *config = config_get(streams->config);
+    struct node *node = registry_find(streams->registry, stream->node);
+    struct node_settings *settings = node != NULL ? node_settings(node) : NULL;
+    struct question *question = mem_alloc(sizeof(*question));
+    int error = CESID_E_NOT_FOUND;
+
+    lock_acquire(&streams->lock);
+    stream->references++;
+    *question = (struct question){.stream = stream,
+                                  .attempt = stream->attempt,
+                                  .asked = (int64_t) stream->held.length,
+                                  .window = window};
+    lock_release(&streams->lock);
+    if (settings != NULL && settings->endpoint != NULL)
+        error = send_question(settings->endpoint, config, question);
+    if (error != CESID_OK) {
+        lock_acquire(&streams->lock);
+        settle_blindly_locked(stream);
+        stream->asking = false;
+        stream->settled_at = clock_now();
+        lock_release(&streams->lock);
+        free(question);
+        logstream_release(stream);
+    }
+    node_settings_unref(&settings);
+    node_unref(&node);
+    config_unref(&config);
+}
+
+void logstream_place_ask(struct logstream *stream)
+{
+    ask(stream, 0);
+}
