@@ -16,7 +16,8 @@ enum server_state {
     SERVER_STARTING, /* the subsystems are not there yet */
     SERVER_OPEN,
     SERVER_REFUSING, /* new requests get 503 */
-    SERVER_DRAINING  /* streams end */
+    SERVER_DRAINING, /* streams end */
+    SERVER_CUTTING   /* whoever is still at work stops */
 };
 
 /* Refusals that are recorded are bounded, for each address (by a hash) and for all: a flood of them

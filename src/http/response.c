@@ -184,7 +184,7 @@ int response_write(struct response *response, const void *data, size_t length)
 {
     struct request *request = response->request;
     CHECK(response->streaming);
-    if (atomic_load(&request->serving->state) == SERVER_DRAINING)
+    if (atomic_load(&request->serving->state) >= SERVER_DRAINING)
         return CESID_E_SHUTTING_DOWN;
     if (length == 0)
         return response->broken ? CESID_E_CANCELLED : 0;

@@ -9,6 +9,7 @@
 #include "cesid/memory.h"
 #include "cesid/paging.h"
 #include "cesid/routes.h"
+#include "cesid/updating.h"
 
 #define ID_MAX 1024 /* of "group:name": more than any process that the registry takes */
 
@@ -169,46 +170,19 @@ static int reread(struct request *request, struct response *response)
     return error;
 }
 
-static int group_call(struct request *request, const char *method, const struct xmlrpc_value *group,
-                      double timeout)
-{
-    struct supervisor_call call;
-    struct supervisor_result result;
-    supervisor_call_init(&call, method, request->config, timeout);
-    xmlrpc_add_string(&call.body, group->as.string.data, group->as.string.length);
-    call.deferred = strcmp(method, "supervisor.stopProcessGroup") == 0;
-    int error = request_call(request, &call, &result);
-    supervisor_result_free(&result);
-    return error;
-}
-
-/* As `supervisorctl update` does: what went or changed is stopped and taken out, what came or
- * changed is put in (and started where it has autostart). */
 static int update(struct request *request, struct response *response)
 {
-    const struct config_timeouts *timeouts = &request->config->timeouts;
     struct supervisor_result result;
+    if (!request_take_stream(request))
+        return CESID_E_TOO_MANY_CLIENTS;
     int error = reload(request, response, &result);
-    static const int order[] = {REMOVED, CHANGED, ADDED};
-    for (size_t i = 0; error == 0 && i < ARRAY_LENGTH(order); i++) {
-        const struct xmlrpc_value *group = change(&result, order[i])->as.items.first;
-        for (; error == 0 && group != NULL; group = group->next) {
-            if (group->type != XMLRPC_STRING) {
-                error = CESID_E_NODE_PROTOCOL;
-                break;
-            }
-            if (order[i] != ADDED) {
-                error = group_call(request, "supervisor.stopProcessGroup", group, timeouts->stop);
-                if (error == 0)
-                    error = group_call(request, "supervisor.removeProcessGroup", group,
-                                       timeouts->config);
-            }
-            if (error == 0 && order[i] != REMOVED)
-                error = group_call(request, "supervisor.addProcessGroup", group, timeouts->config);
-        }
+    if (error == 0) {
+        struct updating_changes changes = {.added = change(&result, ADDED),
+                                           .changed = change(&result, CHANGED),
+                                           .removed = change(&result, REMOVED)};
+        error = updating_run(request, &changes);
     }
     supervisor_result_free(&result);
-    refresh_now(request->context->refresh, request->node, NULL, NULL);
     return error;
 }
 

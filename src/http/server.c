@@ -274,7 +274,7 @@ void server_stop(struct server *server)
 {
     if (server->civetweb == NULL)
         return;
-    atomic_store(&server->serving.state, SERVER_DRAINING);
+    atomic_store(&server->serving.state, SERVER_CUTTING);
     sockets_close(server->serving.sockets);
     int fd = knock(server);
     mg_stop(server->civetweb);

@@ -1,12 +1,17 @@
 // What a node runs changes behind cesid's back: other programs after a restart, groups added and
 // removed by `update`, two names for one supervisord.
 import assert from 'node:assert/strict';
+import { request as httpRequest } from 'node:http';
 import { after, before, test } from 'node:test';
 import { Cesid, nodeConfig } from './lib/cesid.mjs';
 import { expectOk, expectProblem } from './lib/http.mjs';
 import { Supervisord } from './lib/supervisord.mjs';
 import { until } from './lib/wait.mjs';
 
+const stubborn = {
+    command: '/bin/sh -c "trap \'\' TERM; while :; do sleep 0.2; done"', stopwaitsecs: 2,
+    stdout_logfile: 'NONE', stderr_logfile: 'NONE',
+};
 const sleep = { command: '/bin/sleep 100000', stdout_logfile: 'NONE', stderr_logfile: 'NONE' };
 let node, cesid;
 before(async () => {
@@ -17,6 +22,7 @@ before(async () => {
     }).start();
     cesid = await new Cesid({
         nodes: [nodeConfig(node), nodeConfig(node, { name: 'twin', environment: 'other' })],
+        config: { timeouts: { stop: 0.5 } },
     }).start();
     await cesid.login();
     await cesid.nodeIs('one', 'up');
@@ -91,4 +97,65 @@ test('update takes in what the file has, by group, and says what it did', async 
         'late:late,left:left_00,left:left_01,left:left_02,stays:stays');
     await cesid.processIs('one', 'late:late', 'RUNNING');
     assert.equal((await cesid.process('one', 'stays:stays')).pid, pid, 'what stays is left alone');
+});
+
+async function withStubborn() {
+    node.programs = { stays: sleep, slow: stubborn };
+    node.groups = {};
+    node.configure();
+    expectOk(await cesid.post('/nodes/one/update'));
+    await cesid.processIs('one', 'slow:slow', 'RUNNING');
+    return (await cesid.process('one', 'slow:slow')).pid;
+}
+
+async function isRenewed(pid) {
+    await until('it runs anew', async () => {
+        const process = await cesid.process('one', 'slow:slow');
+        return process.state === 'RUNNING' && process.pid !== pid;
+    }, 20);
+}
+
+test('R6.4 update is brought to its end although its caller left and the stop took long', async () => {
+    const pid = await withStubborn();
+    node.programs.slow = { ...stubborn, priority: 5 };
+    node.configure();
+    // A stop that outlasts timeouts.stop by far leaves nothing stopped, and is no failure.
+    const caller = httpRequest(`${cesid.url}/api/v1/nodes/one/update`,
+        { method: 'POST', headers: { Authorization: `Bearer ${cesid.token}` } });
+    caller.on('error', () => {});
+    caller.end();
+    await cesid.processIs('one', 'slow:slow', 'STOPPING');
+    caller.destroy();
+    await isRenewed(pid);
+});
+
+test('a group that cannot be taken out keeps no other from its turn, and is named', async () => {
+    await withStubborn();
+    expectOk(await cesid.post('/nodes/one/processes/slow/stop', undefined,
+        { headers: { Prefer: 'wait=0' } }), 202);
+    await cesid.processIs('one', 'slow:slow', 'STOPPING');
+    node.programs = { stays: sleep, fresh: sleep };
+    node.configure();
+    const problem = expectProblem(await cesid.post('/nodes/one/update'), 502, 'node_fault');
+    assert.match(problem.detail, /^1 of 2 groups failed\. slow was stopped, and neither taken out/);
+    assert.equal(problem.fault.name, 'STILL_RUNNING');
+    await cesid.processIs('one', 'fresh:fresh', 'RUNNING');
+    await cesid.processIs('one', 'slow:slow', 'STOPPED');
+    expectOk(await cesid.post('/nodes/one/update'));
+    await until('it is gone', async () => !(await ids('one')).includes('slow:slow'));
+});
+
+test('R2.5 R8.3 a cesid that is stopped brings an update to its end first', async () => {
+    const pid = await withStubborn();
+    node.programs.slow = { ...stubborn, priority: 7 };
+    node.configure();
+    const answer = cesid.post('/nodes/one/update');
+    await cesid.processIs('one', 'slow:slow', 'STOPPING');
+    cesid.signal('SIGTERM');
+    assert.deepEqual(expectOk(await answer).changed, ['slow']);
+    await cesid.stop();
+    delete cesid.stopped;
+    await cesid.start();
+    await cesid.login();
+    await isRenewed(pid);
 });
