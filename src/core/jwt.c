@@ -6,6 +6,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cesid/base64.h"
@@ -18,19 +19,29 @@
 #define SKEW_SECONDS 60
 #define NUMBER_MAX   9007199254740991.0 /* 2^53 - 1: beyond, a JSON number is not exact */
 
-void jwt_signature(const void *key, size_t key_length, const char *input, size_t length,
-                   char out[JWT_SIGNATURE_SIZE])
+#define HEADER_START "{\"alg\":\"HS256\",\"typ\":\"JWT\",\"kid\":\""
+#define HEADER_END   "\"}"
+#define HEADER_MAX   (sizeof HEADER_START + JWT_KID_SIZE + sizeof HEADER_END)
+#define DIGEST_SIZE  32
+
+static void make_digest(const void *key, size_t key_length, const char *input, size_t length,
+                        unsigned char digest[DIGEST_SIZE])
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int digest_length = 0;
+    unsigned int digest_length = DIGEST_SIZE;
     CHECK(key_length <= INT32_MAX);
     CHECK(HMAC(EVP_sha256(), key, (int) key_length, (const unsigned char *) input, length, digest,
                &digest_length));
-    CHECK(digest_length == 32);
+    CHECK(digest_length == DIGEST_SIZE);
+}
 
+void jwt_signature(const void *key, size_t key_length, const char *input, size_t length,
+                   char out[JWT_SIGNATURE_SIZE])
+{
+    unsigned char digest[DIGEST_SIZE];
     struct strbuf text;
+    make_digest(key, key_length, input, length, digest);
     strbuf_init(&text, JWT_SIGNATURE_SIZE - 1);
-    base64url_add(&text, digest, digest_length);
+    base64url_add(&text, digest, sizeof digest);
     CHECK(!strbuf_failed(&text) && text.length == JWT_SIGNATURE_SIZE - 1);
     memcpy(out, text.data, JWT_SIGNATURE_SIZE);
     strbuf_destroy(&text);
@@ -38,12 +49,10 @@ void jwt_signature(const void *key, size_t key_length, const char *input, size_t
 
 static void add_header(struct strbuf *out, const struct jwt_key *key)
 {
-    struct strbuf header;
-    strbuf_init(&header, 128);
-    strbuf_printf(&header, "{\"alg\":\"HS256\",\"typ\":\"JWT\",\"kid\":\"%s\"}", key->kid);
-    CHECK(!strbuf_failed(&header));
-    base64url_add(out, header.data, header.length);
-    strbuf_destroy(&header);
+    char header[HEADER_MAX];
+    int length = snprintf(header, sizeof header, HEADER_START "%s" HEADER_END, key->kid);
+    CHECK(length > 0 && (size_t) length < sizeof header);
+    base64url_add(out, header, (size_t) length);
 }
 
 static bool is_claim_text(const char *text)
@@ -85,21 +94,34 @@ void jwt_sign(struct strbuf *out, const struct jwt_key *key, const struct jwt_cl
     strbuf_puts(out, signature);
 }
 
-static const struct jwt_key *key_of_header(const char *header, size_t length,
+/* Every request comes by here: the header is compared as it must be, not interpreted, and nothing
+ * is allocated. */
+static const struct jwt_key *key_of_header(const char *text, size_t length,
                                            const struct jwt_key *keys, size_t count)
 {
-    /* base64url is canonical, so comparing the encoded text is comparing the header. */
-    const struct jwt_key *found = NULL;
-    struct strbuf expected;
-    strbuf_init(&expected, 256);
-    for (size_t i = 0; i < count && !found; i++) {
-        strbuf_clear(&expected);
-        add_header(&expected, &keys[i]);
-        if (expected.length == length && memcmp(expected.data, header, length) == 0)
-            found = &keys[i];
-    }
-    strbuf_destroy(&expected);
-    return found;
+    const size_t start = strlen(HEADER_START), end = strlen(HEADER_END);
+    char header[HEADER_MAX];
+    int64_t decoded = base64url_decode(text, length, header, sizeof header);
+    size_t size = decoded < 0 ? 0 : (size_t) decoded;
+    if (size < start + end || memcmp(header, HEADER_START, start) != 0 ||
+        memcmp(header + size - end, HEADER_END, end) != 0)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        if (strlen(keys[i].kid) == size - start - end &&
+            memcmp(header + start, keys[i].kid, size - start - end) == 0)
+            return &keys[i];
+    return NULL;
+}
+
+static bool signature_holds(const struct jwt_key *key, const char *text, size_t length,
+                            const char *signature, size_t signature_length)
+{
+    unsigned char expected[DIGEST_SIZE];
+    char sent[DIGEST_SIZE];
+    make_digest(key->secret, sizeof key->secret, text, length, expected);
+    /* Bytes have one spelling in base64url, so comparing them is comparing the text. */
+    return base64url_decode(signature, signature_length, sent, sizeof sent) == DIGEST_SIZE &&
+           text_equal_secret(sent, sizeof sent, (const char *) expected, sizeof expected);
 }
 
 static bool read_text(const cJSON *payload, const char *name, char out[JWT_TEXT_SIZE])
@@ -178,10 +200,8 @@ int jwt_verify(const char *token, size_t length, const struct jwt_key *keys, siz
         *why = "the header is not one that this server writes";
         return CESID_E_UNAUTHENTICATED;
     }
-    char expected[JWT_SIGNATURE_SIZE];
-    jwt_signature(key->secret, sizeof key->secret, token, (size_t) (signature - 1 - token),
-                  expected);
-    if (!text_equal_secret(signature, (size_t) (end - signature), expected, sizeof expected - 1)) {
+    if (!signature_holds(key, token, (size_t) (signature - 1 - token), signature,
+                         (size_t) (end - signature))) {
         *why = "the signature is wrong";
         return CESID_E_UNAUTHENTICATED;
     }
