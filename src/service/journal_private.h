@@ -62,6 +62,7 @@ struct journal {
     struct entries kept;        /* numbered, and without a place */
     int64_t retry_at, clean_at; /* clock_now() */
     double retry_pause;
+    double store_took; /* seconds, of the last try */
     uint64_t told_dropped;
     struct log_repeat failing;
 

@@ -17,6 +17,7 @@
 
 #define PAUSE_MIN   0.5 /* seconds before the store is tried again… */
 #define PAUSE_MAX   5.0 /* …when it goes on failing */
+#define PAUSE_MOST  30.0
 #define RETRY_BATCH 500
 
 bool journal_behind(const struct journal *journal)
@@ -117,22 +118,29 @@ static struct activity_row *rows_of(struct journal *journal, const struct entrie
 
 static int to_store(struct journal *journal, const struct activity_row *rows, size_t count)
 {
+    int64_t since = clock_now();
     int error =
         activity_store_write(journal->store, activity_chain_instance(journal->chain), rows, count);
 
+    journal->store_took = clock_seconds_since(since);
     report(journal, error);
     return error;
 }
 
+/* Those who act wait for a try that hangs: what took long is tried less often. */
 static void wait_before_retry(struct journal *journal, bool failed)
 {
+    double pause;
+
     if (failed)
         journal->retry_pause *= 2;
     else
         journal->retry_pause = PAUSE_MIN;
     if (journal->retry_pause > PAUSE_MAX)
         journal->retry_pause = PAUSE_MAX;
-    journal->retry_at = clock_after(journal->retry_pause);
+    pause = 2 * journal->store_took > journal->retry_pause ? 2 * journal->store_took
+                                                           : journal->retry_pause;
+    journal->retry_at = clock_after(pause < PAUSE_MOST ? pause : PAUSE_MOST);
 }
 
 /* Numbered entries into the store or, when that is away or has some to get first, the spill. */

@@ -190,7 +190,8 @@ test('a session ends when its time is over, and survives a restart until then', 
     await other.stop();
 
     const again = new Cesid({ config: { auth: { session_ttl: 2.0 } } });
-    Object.assign(again, { directory: other.directory, state: other.state, file: other.file });
+    Object.assign(again, { directory: other.directory, state: other.state, file: other.file,
+        store: other.store });
     await again.start();
     again.token = other.token;
     await again.get('/auth/me');

@@ -1,10 +1,12 @@
 // The server under test: its configuration, its life, and the ways to talk to it. The program is
-// CESID_BIN, by default build/cesid.
+// CESID_BIN, by default build/cesid. With CESID_TEST_MARIADB, a port, each has a new database there
+// instead of an SQLite file.
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expectOk, request } from './http.mjs';
+import { Mariadb } from './mariadb.mjs';
 import { Socket } from './socket.mjs';
 import { Child, freePort, makeDirectory, runToEnd, signal } from './system.mjs';
 import { until } from './wait.mjs';
@@ -55,7 +57,7 @@ export class Cesid {
                 listen: `127.0.0.1:${this.port}`, state_dir: this.state,
                 connections_per_address: 1000,
             },
-            store: { path: join(this.state, 'cesid.db') },
+            store: this.store ?? { path: join(this.state, 'cesid.db') },
             auth: { login_attempts: 100 },
             refresh: { interval: 1.0 },
         };
@@ -70,6 +72,8 @@ export class Cesid {
     async start() {
         this.port ??= await freePort();
         this.url = `http://127.0.0.1:${this.port}`;
+        if (process.env.CESID_TEST_MARIADB)
+            this.store ??= await Mariadb.at(Number(process.env.CESID_TEST_MARIADB)).store();
         this.configure();
         mkdirSync(this.state, { recursive: true, mode: 0o700 });
         this.child = new Child(binary, ['-c', this.file]);

@@ -6,16 +6,22 @@ import { until } from './wait.mjs';
 
 const password = 'it\'s a "secret"';
 
+let databases = 0;
+
 export class Mariadb {
+    // One that another process started: only its databases.
+    static at(port) {
+        return Object.assign(Object.create(Mariadb.prototype), { port });
+    }
+
     constructor() {
         this.directory = makeDirectory();
         this.data = join(this.directory, 'data');
-        this.databases = 0;
     }
 
     // The store section of a cesid with a database of its own.
     async store(extra = {}) {
-        const database = `cesid_${++this.databases}`;
+        const database = `cesid_${process.pid}_${++databases}`;
         await this.sql(`CREATE DATABASE ${database}`);
         return {
             backend: 'mariadb', host: '127.0.0.1', port: this.port, user: 'cesid', password,
