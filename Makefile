@@ -56,7 +56,7 @@ ASSETS_OBJECT := $(BUILD)/obj/gen/assets.o
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 
-.PHONY: FORCE all check unit programs dashboard install install-configuration uninstall dist deb clean distclean fake fuzz fuzz-targets bench compile-commands
+.PHONY: FORCE all check unit programs dashboard install install-configuration uninstall dist deb clean distclean fake fuzz fuzz-targets bench bench-programs compile-commands
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -131,7 +131,17 @@ $(BUILD)/bench/% $(BUILD)/stress/%: $(BUILD)/libcesid.a
 $(BUILD)/bench/hub: tests/bench/hub.c tests/load/house.h
 $(BUILD)/stress/hub: tests/stress/hub.c tests/load/house.h
 
-bench: $(BUILD)/bench/hub
+# cesid without metrics and logging, for tests/bench/requests.mjs.
+BARE := log_write log_enabled metrics_series metrics_series_add metrics_series_observe
+$(BUILD)/bench/cesid-bare: tests/bench/bare.c $(MAIN_OBJECTS) $(BUILD)/libcesid.a $(ASSETS_OBJECT)
+	$(call say,LINK)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(BARE)) -o $@ $^ $(LIBS)
+
+# All of tests/bench, against the last run on this machine (build/bench/results.json).
+bench-programs: all fake $(BUILD)/bench/hub $(BUILD)/bench/cesid-bare
+bench: bench-programs
+	$(Q)node tests/bench/run.mjs
 
 # Fuzz targets: everything anew with clang and its instruments, as build/fuzz/fuzz_*. They run by
 # scripts/run-fuzz.

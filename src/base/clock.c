@@ -4,9 +4,12 @@
 #include "cesid/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "cesid/check.h"
+
+#define MILLISECONDS_AT 20 /* in a text of RFC 3339 */
 
 static int64_t real_monotonic(void)
 {
@@ -64,18 +67,31 @@ double clock_seconds_since(int64_t earlier)
 void clock_rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t wall_ms)
 {
     static const int64_t first = INT64_C(-62167219200000), last = INT64_C(253402300799999);
-    time_t seconds;
-    int milliseconds;
-    struct tm parts;
+    /* Most calls of a thread are for the same second as the one before. */
+    static _Thread_local struct {
+        int64_t second;
+        char text[CLOCK_RFC3339_SIZE]; /* with milliseconds 000 */
+    } known;
+    int64_t second;
+    unsigned milliseconds;
 
     wall_ms = wall_ms < first ? first : wall_ms > last ? last : wall_ms;
-    milliseconds = (int) (((wall_ms % 1000) + 1000) % 1000);
-    seconds = (time_t) ((wall_ms - milliseconds) / 1000);
-    CHECK(gmtime_r(&seconds, &parts) != NULL);
-    /* The remainders say to the compiler what the clamp guarantees. */
-    snprintf(out, CLOCK_RFC3339_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
-             (unsigned) (parts.tm_year + 1900) % 10000, (unsigned) (parts.tm_mon + 1) % 100,
-             (unsigned) parts.tm_mday % 100, (unsigned) parts.tm_hour % 100,
-             (unsigned) parts.tm_min % 100, (unsigned) parts.tm_sec % 100,
-             (unsigned) milliseconds % 1000);
+    milliseconds = (unsigned) (((wall_ms % 1000) + 1000) % 1000);
+    second = (wall_ms - (int64_t) milliseconds) / 1000;
+    if (known.text[0] == '\0' || known.second != second) {
+        time_t seconds = (time_t) second;
+        struct tm parts;
+
+        CHECK(gmtime_r(&seconds, &parts) != NULL);
+        /* The remainders say to the compiler what the clamp guarantees. */
+        snprintf(known.text, CLOCK_RFC3339_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.000Z",
+                 (unsigned) (parts.tm_year + 1900) % 10000, (unsigned) (parts.tm_mon + 1) % 100,
+                 (unsigned) parts.tm_mday % 100, (unsigned) parts.tm_hour % 100,
+                 (unsigned) parts.tm_min % 100, (unsigned) parts.tm_sec % 100);
+        known.second = second;
+    }
+    memcpy(out, known.text, CLOCK_RFC3339_SIZE);
+    out[MILLISECONDS_AT] = (char) ('0' + milliseconds / 100);
+    out[MILLISECONDS_AT + 1] = (char) ('0' + milliseconds / 10 % 10);
+    out[MILLISECONDS_AT + 2] = (char) ('0' + milliseconds % 10);
 }

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cesid/clock.h"
@@ -47,10 +48,11 @@ struct own_level {
 static struct lock log_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER, .rank = LOCK_LOG};
 /* guarded by log_lock */
 static int output = STDERR_FILENO;
-static bool stalled; /* the last line found no room in the output */
-static bool torn;    /* the last line was written in part */
-static int64_t lost; /* lines since one last got through */
-static bool echoing; /* errors go to standard error, too */
+static bool may_stall = true; /* the output is no plain file */
+static bool stalled;          /* the last line found no room in the output */
+static bool torn;             /* the last line was written in part */
+static int64_t lost;          /* lines since one last got through */
+static bool echoing;          /* errors go to standard error, too */
 static char *file_name;
 static struct own_level own_levels[SUBSYSTEMS_MAX];
 /* atomic */
@@ -195,11 +197,25 @@ static void add_text_value(struct strbuf *line, const char *value)
     strbuf_putc(line, '"');
 }
 
+/* A log is mostly numbers, and printf is slow with them. */
+static void add_integer(struct strbuf *line, int64_t value)
+{
+    char digits[24], *at = digits + sizeof(digits);
+    uint64_t rest = value < 0 ? -(uint64_t) value : (uint64_t) value;
+
+    do
+        *--at = (char) ('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (value < 0)
+        *--at = '-';
+    strbuf_add(line, at, (size_t) (digits + sizeof(digits) - at));
+}
+
 static void add_value(struct strbuf *line, const struct log_field *field, bool json)
 {
     switch (field->kind) {
     case LOG_FIELD_INTEGER:
-        strbuf_printf(line, "%lld", (long long) field->value.integer);
+        add_integer(line, field->value.integer);
         break;
     case LOG_FIELD_REAL:
         if (isfinite(field->value.real))
@@ -226,11 +242,17 @@ static void build_text(struct strbuf *line, enum log_level level, const char *su
     char time[CLOCK_RFC3339_SIZE];
 
     clock_rfc3339(time, clock_wall());
-    strbuf_printf(line, "%s %s %s %s", time, level_names[level], subsystem, message);
+    strbuf_puts(line, time);
+    for (size_t i = 0; i < 3; i++) {
+        strbuf_putc(line, ' ');
+        strbuf_puts(line, i == 0 ? level_names[level] : i == 1 ? subsystem : message);
+    }
     for (size_t i = 0; i < count; i++) {
         size_t before = line->length;
 
-        strbuf_printf(line, " %s=", fields[i].key);
+        strbuf_putc(line, ' ');
+        strbuf_puts(line, fields[i].key);
+        strbuf_putc(line, '=');
         add_value(line, &fields[i], false);
         if (strbuf_failed(line)) { /* what does not fit whole is left out */
             line->failed = false;
@@ -261,7 +283,9 @@ static void build_json(struct strbuf *line, enum log_level level, const char *su
     for (size_t i = 0; i < count; i++) {
         size_t before = line->length;
 
-        strbuf_printf(line, ",\"%s\":", fields[i].key);
+        strbuf_puts(line, ",\"");
+        strbuf_puts(line, fields[i].key);
+        strbuf_puts(line, "\":");
         add_value(line, &fields[i], true);
         if (strbuf_failed(line)) { /* a line that is cut must still be JSON */
             line->failed = false;
@@ -325,7 +349,8 @@ static void write_locked(const char *data, size_t length)
     struct pollfd room = {.fd = output, .events = POLLOUT};
 
     lock_assert_held(&log_lock);
-    stalled = poll(&room, 1, stalled ? 0 : STALL_MS) == 0;
+    if (may_stall)
+        stalled = poll(&room, 1, stalled ? 0 : STALL_MS) == 0;
     if (stalled || (lost > 0 && !put_loss_locked())) {
         lost++;
         return;
@@ -385,10 +410,12 @@ static int open_file(const char *name)
 /* Returns the old output, to be closed by close_output. */
 static int replace_output_locked(int descriptor)
 {
+    struct stat status;
     int old = output;
 
     lock_assert_held(&log_lock);
     output = descriptor;
+    may_stall = fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode);
     stalled = torn = false;
     return old;
 }

@@ -77,13 +77,22 @@ void strbuf_putc(struct strbuf *buffer, char c)
 
 void strbuf_vprintf(struct strbuf *buffer, const char *format, va_list arguments)
 {
+    size_t room = buffer->capacity == 0 ? 0 : buffer->capacity - buffer->length;
     va_list again;
     int length;
 
+    if (buffer->failed)
+        return;
     va_copy(again, arguments);
-    length = vsnprintf(NULL, 0, format, again);
+    length = vsnprintf(room == 0 ? NULL : buffer->data + buffer->length, room, format, again);
     va_end(again);
     CHECK(length >= 0);
+    if ((size_t) length < room) {
+        buffer->length += (size_t) length;
+        return;
+    }
+    if (room > 0)
+        buffer->data[buffer->length] = '\0';
     if (length == 0 || !reserve(buffer, (size_t) length))
         return;
     vsnprintf(buffer->data + buffer->length, (size_t) length + 1, format, arguments);

@@ -163,8 +163,16 @@ void text_add_escaped(struct strbuf *out, const char *data, size_t length)
 {
     for (size_t i = 0; i < length;) {
         uint32_t point;
-        int size = decode_at(data, length, i, &point);
+        size_t plain = i;
+        int size;
 
+        while (plain < length && (unsigned char) data[plain] < 0x80 &&
+               !log_escapes((unsigned char) data[plain]))
+            plain++;
+        strbuf_add(out, data + i, plain - i);
+        if ((i = plain) == length)
+            break;
+        size = decode_at(data, length, i, &point);
         if (size <= 0) {
             strbuf_printf(out, "\\x%02x", (unsigned char) data[i++]);
             continue;

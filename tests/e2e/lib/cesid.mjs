@@ -76,7 +76,7 @@ export class Cesid {
             this.store ??= await Mariadb.at(Number(process.env.CESID_TEST_MARIADB)).store();
         this.configure();
         mkdirSync(this.state, { recursive: true, mode: 0o700 });
-        this.child = new Child(binary, ['-c', this.file]);
+        this.child = new Child(this.program ?? binary, ['-c', this.file]);
         await until('cesid is ready', async () => {
             if (!this.child.running)
                 throw new Error(`it ended, ${JSON.stringify(this.child.done)}: ${this.log}`);
