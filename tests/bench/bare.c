@@ -1,6 +1,7 @@
 /*
- * What stands in for counting and logging in build/bench/cesid-bare, the server without insight that
- * tests/bench/requests.mjs compares with. The linker puts these in place of calls from other files
+ * What stands in for counting and logging in build/bench/cesid-bare, the server without insight
+ * that tests/bench/requests.mjs compares with. The linker puts these in place of calls from other
+ * files
  * (--wrap); what the rooms themselves do is the same.
  */
 #include <stdarg.h>
