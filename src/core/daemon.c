@@ -113,6 +113,17 @@ static void log_holder(int fd, const char *path)
               log_i("pid", pid));
 }
 
+/* Root opens it where server.user may make files: what is another's under a second name is left
+ * alone. */
+static bool is_plain_file(int fd, const char *path)
+{
+    struct stat opened;
+    if (fstat(fd, &opened) == 0 && S_ISREG(opened.st_mode) && opened.st_nlink == 1)
+        return true;
+    log_error("main", "the pid file is no file of its own", log_s("pidfile", path));
+    return false;
+}
+
 /* Whether path still is the file that was opened: its last holder removes it before unlocking. */
 static bool is_same_file(int fd, const char *path)
 {
@@ -153,6 +164,10 @@ int pidfile_open(const char *path, struct pidfile **pidfile)
     int error = open_locked(path, &fd);
     if (error)
         return error;
+    if (!is_plain_file(fd, path)) {
+        close(fd);
+        return CESID_E_INTERNAL;
+    }
     char text[32];
     int length = snprintf(text, sizeof(text), "%ld\n", (long) getpid());
     /* A daemon's umask keeps its files from others; this one they may read: status is for all. */

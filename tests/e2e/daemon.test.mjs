@@ -1,7 +1,7 @@
 // cesid under a service manager, as a daemon, and as root who becomes somebody else.
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync,
-    statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, linkSync, mkdirSync, readFileSync, readdirSync,
+    readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -189,6 +189,18 @@ test('-d that fails exits with 1, whatever it fails at', async () => {
     const noPid = await prepare();
     const pid = await run('-d', '-p', '/nonexistent/cesid.pid', '-c', noPid.file);
     assert.equal(pid.code, 1);
+    // What is another's under a second name, or no file at all, is not written to.
+    const other = join(noPid.directory, 'other');
+    writeFileSync(other, 'keep', { mode: 0o600 });
+    for (const [name, make] of [['hard', (path) => linkSync(other, path)],
+        ['soft', (path) => symlinkSync(other, path)], ['dir', (path) => mkdirSync(path)]]) {
+        make(join(noPid.directory, name));
+        const refused = await run('-d', '-p', join(noPid.directory, name), '-c', noPid.file);
+        assert.equal(refused.code, 1, name);
+        assert.match(refused.stderr, /pid file/);
+        assert.equal(readFileSync(other, 'utf8'), 'keep');
+        assert.equal(statSync(other).mode & 0o777, 0o600);
+    }
     await cesid.stop();
 });
 

@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Installed, isRoot } from './lib/install.mjs';
-import { Machine } from './lib/machine.mjs';
+import { Installed } from './lib/install.mjs';
+import { Machine, possible } from './lib/machine.mjs';
 import { makeDirectory, runToEnd } from './lib/system.mjs';
 import { until } from './lib/wait.mjs';
 
-const options = { skip: !isRoot && 'needs root' };
+const options = { skip: !possible && 'needs root and namespaces' };
 let machine;
 
 async function expectIn(script, code = 0) {
@@ -46,7 +46,7 @@ const api = async (method, path) => JSON.parse(await expectIn(`
     curl -sf -X ${method} -H "Authorization: Bearer $token" http://127.0.0.1:9080/api/v1${path}`));
 
 before(async () => {
-    if (!isRoot)
+    if (!possible)
         return;
     machine = await new Machine().start({ systemd: true });
     const tree = await Installed.make({ variables: ['DESTDIR=TREE', 'PREFIX=/usr'] });

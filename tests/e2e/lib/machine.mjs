@@ -2,6 +2,7 @@
 // processes, network and mounts of its own. What happens in it is gone with it. With systemd it is
 // booted, too: a real systemd is its first process, with no services but those of the test. Root
 // only.
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Child, makeDirectory, runToEnd } from './system.mjs';
@@ -50,6 +51,11 @@ const setUp = `
 
 const hierarchies = ['/sys/fs/cgroup/systemd', '/sys/fs/cgroup/unified', '/sys/fs/cgroup']
     .filter((place) => existsSync(join(place, 'cgroup.procs')));
+
+// Root in a container may not be root enough.
+export const possible = process.getuid() === 0 && spawnSync('unshare', ['--mount', '--pid', '--net',
+    '--ipc', '--uts', '--cgroup', '--fork', '--mount-proc', 'mount', '-t', 'tmpfs', 'none', '/mnt'])
+    .status === 0;
 
 export class Machine {
     // systemd: whether it is its first process.
