@@ -42,18 +42,31 @@ static int one(struct request *request, struct response *response)
     return 0;
 }
 
-enum sort { BY_FAILURE, BY_NODE, BY_NAME, BY_GROUP, BY_ENVIRONMENT, SORTS };
-static const char *const sorts[SORTS] = {"failures", "node", "name", "group", "environment"};
+enum sort { BY_FAILURE, BY_NODE, BY_NAME, BY_GROUP, BY_ENVIRONMENT, BY_STATE, SORTS };
+static const char *const sorts[SORTS] = {"failures", "node",        "name",
+                                         "group",    "environment", "state"};
 
 /* What decides the place of a process. */
 struct place {
-    int rank; /* failures first */
+    int rank; /* failures first, or states by name */
     const char *node, *environment, *id, *group, *name;
     const struct process_view *process;
 };
 
-static int rank_of(const struct process_view *process)
+static int rank_by_name(int statecode)
 {
+    static const int names[] = {PROCESS_BACKOFF,  PROCESS_EXITED,  PROCESS_FATAL,   PROCESS_RUNNING,
+                                PROCESS_STARTING, PROCESS_STOPPED, PROCESS_STOPPING};
+    size_t rank = 0;
+    while (rank < ARRAY_LENGTH(names) && names[rank] != statecode)
+        rank++;
+    return (int) rank; /* UNKNOWN is the last */
+}
+
+static int rank_of(const struct process_view *process, enum sort sort)
+{
+    if (sort == BY_STATE)
+        return rank_by_name(process->statecode);
     switch (process->statecode) {
     case PROCESS_FATAL:
         return 0;
@@ -80,6 +93,7 @@ static int compare(const void *left, const void *right, void *argument)
     int difference = 0;
     switch (*(const enum sort *) argument) {
     case BY_FAILURE:
+    case BY_STATE:
         difference = a->rank - b->rank;
         break;
     case BY_NAME:
@@ -194,7 +208,7 @@ static size_t gather(const struct request *request, const struct fleet *fleet,
             continue;
         for (size_t p = 0; p < node->view->processes_count; p++) {
             const struct process_view *process = node->view->processes[p];
-            struct place place = {.rank = rank_of(process),
+            struct place place = {.rank = rank_of(process, heap->sort),
                                   .node = node->name,
                                   .environment = node->environment,
                                   .id = process->id,
@@ -279,7 +293,7 @@ static const struct field fleet_fields[] = {
      .about = "names of processes, without their group"},
     {.name = "sort",
      .place = FIELD_QUERY,
-     .choices = "failures|node|name|group|environment",
+     .choices = "failures|node|name|group|environment|state",
      .default_value = "failures",
      .about = "what comes first"},
     PAGE_FIELDS,

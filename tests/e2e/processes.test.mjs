@@ -168,6 +168,11 @@ test('the fleet-wide list searches, filters, sorts and pages', async () => {
     assert.equal((await cesid.get('/processes?name=ticker&node=beta')).total, 1);
     assert.equal((await cesid.get('/processes?q=%25')).total, 0);
 
+    for (const key of ['node', 'name', 'group', 'environment', 'state']) {
+        const sorted = (await cesid.get(`/processes?limit=1000&sort=${key}`)).items
+            .map((item) => item[key]);
+        assert.deepEqual(sorted, [...sorted].sort(), key);
+    }
     const seen = new Set();
     let cursor = null, pages = 0;
     do {
