@@ -29,7 +29,7 @@ async function actThrough(cesid, events) {
     const acknowledged = [], refused = [], due = [...events];
     let sent = 0, happening, over = false;
     const work = async () => {
-        while (acknowledged.length < wanted) {
+        while (acknowledged.length < wanted || due.length > 0 || happening) {
             assert.ok(!over);
             if (due.length > 0 && acknowledged.length >= due[0][0] * wanted && !happening) {
                 const [, event] = due.shift();
@@ -50,8 +50,6 @@ async function actThrough(cesid, events) {
         }
     };
     await Promise.all(Array.from({ length: workers }, work));
-    await happening;
-    assert.equal(due.length, 0);
     assert.deepEqual(refused, []); // as long as one of both places takes records
     return acknowledged;
 }

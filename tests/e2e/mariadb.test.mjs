@@ -9,8 +9,8 @@ import { runToEnd } from './lib/system.mjs';
 import { slow } from './lib/wait.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const files = ['activity', 'activity-read', 'auth', 'contract', 'users', 'matrix',
-    'injection'].map((name) => join(here, `${name}.test.mjs`)).filter(existsSync);
+const files = ['activity', 'activity-read', 'auth', 'contract', 'users', 'matrix']
+    .map((name) => join(here, `${name}.test.mjs`)).filter(existsSync);
 
 // What differs is the store's driver, and that has tests of its own under the sanitizers.
 const skip = slow > 1 && 'only in the plain build';

@@ -1,6 +1,7 @@
 // The store in every kind of trouble, on a real MariaDB: what needs it gets the right error in time,
 // what does not goes on, records are kept, and all is well again by itself.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { Cesid, nodeConfig, run } from './lib/cesid.mjs';
 import { expectOk, expectProblem } from './lib/http.mjs';
@@ -125,6 +126,8 @@ test('R5.1 MariaDB is killed: refused at once, the rest works, all is written la
 test('R5.1 R5.3 MariaDB stands still: what waits is ended in time, and then nobody waits',
     async () => {
         mariadb.signal('SIGSTOP');
+        await until('it stands still', () =>
+            /^State:\tT/m.test(readFileSync(`/proc/${mariadb.child.pid}/status`, 'utf8')));
         try {
             // One that meets it first finds out by waiting, at most for the statement's time.
             for (const answer of await inTime(limits.query_timeout * 2, page, signIn))
