@@ -11,6 +11,7 @@ import { Empty, Loading } from './components/empty.jsx';
 import { Header } from './components/header.jsx';
 import { Link } from './components/link.jsx';
 import { ProblemBox } from './components/problem.jsx';
+import { Access } from './pages/access.jsx';
 import { Activity } from './pages/activity.jsx';
 import { Login } from './pages/login.jsx';
 import { NewOperation } from './pages/newoperation.jsx';
@@ -26,7 +27,7 @@ import { SupervisorLog } from './pages/supervisorlog.jsx';
 import { System } from './pages/system.jsx';
 
 function Page() {
-    const { name, node, process, id } = route.value;
+    const { name, node, process, id, part } = route.value;
     switch (name) {
         case 'overview':
             return <Overview />;
@@ -44,6 +45,8 @@ function Page() {
             return <Operations />;
         case 'activity':
             return <Activity />;
+        case 'access':
+            return <Access part={part} />;
         case 'system':
             return <System />;
         case 'profile':

@@ -1,7 +1,7 @@
 // Name, ways around, how current the page is, who is signed in.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { route } from '../router.js';
-import { can, logout, user } from '../session.js';
+import { can, canEverywhere, logout, user } from '../session.js';
 import { nextTheme, theme } from '../theme.js';
 import { totals } from '../store.js';
 import { count } from '../lib/format.js';
@@ -97,6 +97,11 @@ export function Header() {
                     {can('activity:read') && (
                         <Tab to="activity" names={['activity']}>
                             Activity
+                        </Tab>
+                    )}
+                    {canEverywhere('user:admin') && (
+                        <Tab to="access/users" names={['access']}>
+                            Access
                         </Tab>
                     )}
                     <Tab to="system" names={['system']}>

@@ -30,3 +30,17 @@ export function allows(bindings, permission, environment) {
 // Rights over cesid itself count only where they hold everywhere.
 export const allowsEverywhere = (bindings, permission) => (bindings ?? []).some((binding) =>
     binding.environment === '*' && binding.permissions.includes(permission));
+
+// All there are, with what they let one do.
+export const permissionWords = {
+    'node:read': 'see nodes',
+    'node:write': 'add, change and delete nodes',
+    'node:control': 'reread, update, restart supervisords',
+    'process:read': 'see processes',
+    'process:control': 'start, stop, signal processes',
+    'log:read': 'read logs',
+    'activity:read': 'see who did what',
+    'user:admin': 'administer users',
+    'system:admin': 'administer cesid',
+};
+export const permissionNames = Object.keys(permissionWords);

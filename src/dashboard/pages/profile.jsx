@@ -1,9 +1,10 @@
-// Who is signed in, what they may do where, and their password.
+// Who is signed in, what they may do where, their tokens, their password.
 import { useEffect } from 'preact/hooks';
 import { moment } from '../lib/format.js';
 import { bindings, expiresAt, user } from '../session.js';
 import { Since } from '../components/age.jsx';
 import { PasswordForm } from '../components/passwordform.jsx';
+import { Tokens } from '../components/tokens.jsx';
 
 function Permissions() {
     return (
@@ -55,6 +56,7 @@ export function Profile() {
             </p>
             <div class="cards">
                 <Permissions />
+                <Tokens />
                 <PasswordForm />
             </div>
         </>

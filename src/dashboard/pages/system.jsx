@@ -82,7 +82,7 @@ export function System() {
                     </span>
                 )}
             </div>
-            {problem && (
+            {problem && !(problem.isNetwork && value) && (
                 <ProblemBox
                     title="What cesid says of itself could not be read."
                     problem={problem}
