@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import { Problem, apiPath, get, post, request } from './api.js';
 import { keyOf } from './lib/processset.js';
-import { kept, words } from './lib/words.js';
+import { forcible, kept, words } from './lib/words.js';
 import { on, subscribe } from './socket.js';
 
 const SHOW_SUCCESS = 8000;
@@ -84,8 +84,9 @@ function problemOfResults({ state, total, failed, results = [] }) {
     if (state !== 'done')
         return new Problem({ status: 1, code: state, title: '', detail:
             `The operation was ${state}: ${failed} of ${total} failed.` });
-    return new Problem({ status: 1, code: 'partly', title: '', detail:
-        `${failed} of ${total} failed.` });
+    const codes = new Set(results.filter(({ ok }) => ok === false).map(({ code }) => code));
+    return new Problem({ status: 1, code: codes.size === 1 ? [...codes][0] : 'partly', title: '',
+        detail: `${failed} of ${total} failed.` });
 }
 
 const isOperation = (answer) => typeof answer?.action === 'string' && 'results' in answer;
@@ -94,36 +95,42 @@ const isOperation = (answer) => typeof answer?.action === 'string' && 'results' 
 const problemOfCheck = ({ ok, cause, hint, detail }) => (ok === false
     ? new Problem({ status: 1, code: cause, title: '', detail: hint ?? detail ?? cause }) : null);
 
-// key and name say whose outcome it is; call makes the request.
-async function run(key, name, action, call) {
+// key and name say whose outcome it is; call(query) makes the request. What failed because the
+// node's breaker is open may be tried all the same: retry does, where the API takes force.
+async function run(key, name, action, call, { force } = {}) {
     if (outcomes.value.get(key)?.phase === 'pending')
         return;
     const started = Date.now();
     const pending = { action, phase: 'pending', problem: null, operation: null, started };
     put(key, pending);
     try {
-        const answer = await call();
+        const answer = await call(force ? { force: true } : undefined);
         const operation = isOperation(answer)
             ? await finished(answer, (news) => put(key, { ...pending, operation: news })) : null;
         const problem = operation ? problemOfResults(operation)
             : action === 'check' ? problemOfCheck(answer) : null;
         settle(key, name, { ...pending, phase: problem ? 'failed' : 'ok', problem, operation,
-            answer, took: Date.now() - started });
+            answer, took: Date.now() - started, retry: retryOf(problem) });
     } catch (problem) {
-        settle(key, name, { ...pending, phase: 'failed', problem });
+        settle(key, name, { ...pending, phase: 'failed', problem, retry: retryOf(problem) });
+    }
+
+    function retryOf(problem) {
+        return problem?.code === 'node_circuit_open' && forcible.has(action)
+            ? () => run(key, name, action, call, { force: true }) : null;
     }
 }
 
 // body: {signal} or {data} of the actions that need it.
 export function processAction(process, action, body) {
     const at = (...rest) => apiPath('nodes', process.node, 'processes', process.id, ...rest);
-    return run(keyOf(process), `${process.id} on ${process.node}`, action, () =>
-        (action === 'clear' ? request('DELETE', at('log')) : post(at(action), body)));
+    return run(keyOf(process), `${process.id} on ${process.node}`, action, (query) =>
+        (action === 'clear' ? request('DELETE', at('log')) : post(at(action), body, { query })));
 }
 
 export const nodeKey = (name) => `${name} *`;
 
 export function nodeAction(name, action) {
-    return run(nodeKey(name), name, action, () =>
-        post(apiPath('nodes', name, ...action.split('/'))));
+    return run(nodeKey(name), name, action, (query) =>
+        post(apiPath('nodes', name, ...action.split('/')), undefined, { query }));
 }

@@ -13,6 +13,7 @@ import { Link } from './components/link.jsx';
 import { ProblemBox } from './components/problem.jsx';
 import { Access } from './pages/access.jsx';
 import { Activity } from './pages/activity.jsx';
+import { Config } from './pages/config.jsx';
 import { Login } from './pages/login.jsx';
 import { NewOperation } from './pages/newoperation.jsx';
 import { Node } from './pages/node.jsx';
@@ -39,6 +40,8 @@ function Page() {
             return <Process key={`${node} ${process}`} node={node} id={process} />;
         case 'supervisorlog':
             return <SupervisorLog key={node} name={node} />;
+        case 'config':
+            return <Config key={node} name={node} />;
         case 'processes':
             return <Processes />;
         case 'operations':

@@ -12,6 +12,7 @@ test('paths of the page are found again', () => {
     assert.deepEqual(parseRoute(processPath('web-1', 'web:web_00')),
         { name: 'process', node: 'web-1', process: 'web:web_00' });
     assert.deepEqual(parseRoute('nope'), { name: 'missing' });
+    assert.deepEqual(parseRoute('nodes/a/config'), { name: 'config', node: 'a' });
     assert.deepEqual(parseRoute('operations'), { name: 'operations' });
     assert.deepEqual(parseRoute('operations/new'), { name: 'newoperation' });
     assert.deepEqual(parseRoute(operationPath('0ff5')), { name: 'operation', id: '0ff5' });

@@ -74,6 +74,14 @@ test('a change of supervisord’s configuration is told by reread and made by up
     await page.getByRole('row').filter({ hasText: 'extra:extra' }).first().waitFor();
 });
 
+test('what supervisord has of each program is shown whole', async () => {
+    await browser.open('/nodes/web-1');
+    await more(/^Its configuration/);
+    await page.getByRole('row').filter({ hasText: '/bin/cat' }).first().waitFor();
+    await button('All settings of cat:cat').click();
+    await page.getByText('stopwaitsecs').waitFor();
+});
+
 test('a supervisord is restarted only once its name has been typed', async () => {
     await browser.open('/nodes/web-1');
     const { pid } = await cesid.process('web-1', 'cat');
@@ -89,6 +97,22 @@ test('a supervisord is restarted only once its name has been typed', async () =>
         const process = await cesid.process('web-1', 'cat').catch(() => null);
         return process?.state === 'RUNNING' && process.pid !== pid;
     }, 15);
+});
+
+test('a node that is down is tried all the same when asked', async () => {
+    await web.stop();
+    await until('the breaker opens', async () =>
+        (await cesid.node('web-1')).breaker.state === 'open');
+    await browser.open('/nodes/web-1/processes/hup:hup');
+    await button('Restart').click();
+    await button('Try all the same').click();
+    // It was asked, and did not answer: there is nothing more to force.
+    await button('Try all the same').waitFor({ state: 'detached' });
+    await page.locator('.outcome.failed').waitFor();
+    await web.start();
+    await cesid.post('/nodes/web-1/refresh');
+    await cesid.nodeIs('web-1', 'up');
+    browser.forgive(502, 503);
 });
 
 test('a node is added, told what is wrong with it, mended and deleted', async () => {

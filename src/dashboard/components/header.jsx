@@ -72,7 +72,7 @@ export function Header() {
                     </Tab>
                     <Tab
                         to="nodes"
-                        names={['nodes', 'node', 'process', 'supervisorlog']}
+                        names={['nodes', 'node', 'process', 'supervisorlog', 'config']}
                         alarm={nodes.down}
                         alarmWord="down"
                     >

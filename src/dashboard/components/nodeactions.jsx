@@ -1,8 +1,9 @@
 // What can be done with a node: its connection, all its processes, its supervisord, its settings.
 import { nodeAction, nodeKey, outcomes } from '../actions.js';
 import { plural } from '../lib/format.js';
-import { supervisorLogPath } from '../lib/routes.js';
+import { configPath, supervisorLogPath } from '../lib/routes.js';
 import { isActive } from '../lib/states.js';
+import { navigate } from '../router.js';
 import { can } from '../session.js';
 import { Button } from './button.jsx';
 import { ask } from './dialog.jsx';
@@ -94,6 +95,12 @@ function more(node, processes, off) {
     const supervise = can('node:control', node.environment);
     const write = can('node:write', node.environment) && node.source !== 'config';
     return [
+        supervise && {
+            label: 'Its configuration',
+            hint: 'what supervisord has of each program',
+            icon: LogIcon,
+            onClick: () => navigate(configPath(node.name)),
+        },
         supervise && {
             label: 'Reread its configuration',
             hint: 'says what differs, changes nothing',

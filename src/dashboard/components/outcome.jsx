@@ -90,6 +90,13 @@ export function Outcome({ of: key }) {
                 {outcome.operation?.total > 1 && (
                     <Link to={operationPath(outcome.operation.id)}>All its results</Link>
                 )}
+                {outcome.retry && (
+                    <p>
+                        <button type="button" class="button" onClick={outcome.retry}>
+                            Try all the same
+                        </button>
+                    </p>
+                )}
             </div>
             <Dismiss of={key} />
         </div>

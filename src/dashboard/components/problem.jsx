@@ -1,7 +1,9 @@
 // An error as the server told it, with the id that finds it in the server's log.
 import { CloseIcon, WarnIcon } from './icons.jsx';
 
-export const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+export const sentence = (text) =>
+    (/^(?!cesid |supervisord )[a-z]+ /.test(text) ? text[0].toUpperCase() + text.slice(1) : text) +
+    (/[.!?]$/.test(text) ? '' : '.');
 
 export function ProblemText({ problem }) {
     const detail = sentence(problem.detail || problem.title || 'Something went wrong');

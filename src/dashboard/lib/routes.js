@@ -10,6 +10,7 @@ export function pathOf(...segments) {
 export const nodePath = (node) => pathOf('nodes', node);
 export const processPath = (node, id) => pathOf('nodes', node, 'processes', id);
 export const operationPath = (id) => pathOf('operations', id);
+export const configPath = (node) => pathOf('nodes', node, 'config');
 export const supervisorLogPath = (node) => pathOf('nodes', node, 'log');
 
 const pages = ['nodes', 'processes', 'operations', 'activity', 'system', 'profile'];
@@ -43,6 +44,8 @@ export function parseRoute(path) {
         return { name: 'node', node: second };
     if (length === 3 && first === 'nodes' && third === 'log')
         return { name: 'supervisorlog', node: second };
+    if (length === 3 && first === 'nodes' && third === 'config')
+        return { name: 'config', node: second };
     if (length === 4 && first === 'nodes' && third === 'processes')
         return { name: 'process', node: second, process: fourth };
     return { name: 'missing' };

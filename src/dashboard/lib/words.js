@@ -25,6 +25,10 @@ export const words = {
 // Their answers stay until they are dismissed: they are there to be read.
 export const kept = ['check', 'reread', 'update'];
 
+// Those that the API tries on demand although the node's breaker is open.
+export const forcible = new Set(['start', 'stop', 'restart', 'signal', 'stdin', 'start-all',
+    'stop-all', 'restart-all']);
+
 export const signals = {
     HUP: 'reload, by custom', INT: 'interrupt', QUIT: 'quit, often with a core', TERM: 'end',
     KILL: 'end at once', USR1: 'of the program’s own', USR2: 'of the program’s own',
