@@ -98,7 +98,10 @@ test('the tabs and menus work by keyboard alone', async () => {
     await row('p0000:p0000').waitFor();
     await button('More').focus();
     await page.keyboard.press('Enter');
+    await page.getByRole('menuitem').first().waitFor();
     await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowDown');
+    assert.match(await page.evaluate(() => document.activeElement.textContent), /^Update/);
     await page.keyboard.press('Enter');
     await page.getByRole('dialog').getByText('1 node').waitFor();
     assert.equal(await page.evaluate(() => document.activeElement.closest('dialog') !== null),
