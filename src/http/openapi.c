@@ -262,7 +262,7 @@ static void put_media(struct json *json, const char *type, const char *shape)
     json_object_end(json);
 }
 
-static void put_content(struct json *json, const char *what)
+static void put_content(struct json *json, const char *what, bool failure)
 {
     char type[64];
     json_key(json, "content");
@@ -276,6 +276,9 @@ static void put_content(struct json *json, const char *what)
             put_media(json, type, NULL);
             at += length + (at[length] == '|' ? 1 : 0);
         }
+    /* Who comes too late or is too many is told so on any route. */
+    if (failure)
+        put_media(json, "application/problem+json", "Problem");
     json_object_end(json);
 }
 
@@ -304,7 +307,7 @@ static void put_answer(struct json *json, const char *word)
     json_put_string(json, "description", status_words(number));
     put_headers(json, number);
     if (word[3] == ':')
-        put_content(json, word + 4);
+        put_content(json, word + 4, number >= 400);
     json_object_end(json);
 }
 
