@@ -84,6 +84,8 @@ size_t rpc_engine_calls(struct rpc_engine *engine);  /* under way now */
 struct rpc_endpoint *rpc_endpoint_create(struct rpc_engine *engine, const struct config_node *node);
 struct rpc_endpoint *rpc_endpoint_ref(struct rpc_endpoint *endpoint);
 void rpc_endpoint_unref(struct rpc_endpoint **endpoint); /* the last closes its connections */
+/* Its node is gone: connections are closed as soon as no call uses them, whoever still holds it. */
+void rpc_endpoint_retire(struct rpc_endpoint *endpoint);
 
 /* 0: `done` will be called once, perhaps before rpc_submit returns (*call is set by then), and
  * *call (when call is not NULL) is a reference for cancelling. A status that is not 200 is an

@@ -97,6 +97,15 @@ struct node *node_create(struct node_settings *settings)
     return node;
 }
 
+void node_retire(struct node *node)
+{
+    struct node_settings *settings = node_settings(node);
+
+    if (settings->endpoint != NULL)
+        rpc_endpoint_retire(settings->endpoint);
+    node_settings_unref(&settings);
+}
+
 struct node *node_ref(struct node *node)
 {
     __atomic_add_fetch(&node->references, 1, __ATOMIC_RELAXED);

@@ -32,6 +32,8 @@ struct node_settings *node_settings_create(struct rpc_engine *engine,
                                            const struct node_settings *before);
 /* Whether both speak of one peer, with one password. */
 bool node_same_connection(const struct config_node *a, const struct config_node *b);
+/* Whoever remembers the removed node keeps no connection to it. */
+void node_retire(struct node *node);
 struct node *node_create(struct node_settings *settings); /* takes over the reference */
 
 /* A view of the same settings and processes as base (NULL: none yet), to be changed and then

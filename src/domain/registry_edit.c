@@ -208,6 +208,8 @@ static void tell(const struct registry *registry, const struct step *step)
         else
             watcher->removed(watcher->argument, step->node);
     }
+    if (step->edit->action == REGISTRY_REMOVE)
+        node_retire(step->node);
 }
 
 static void clear(struct step *step)

@@ -70,6 +70,8 @@ struct rpc_endpoint *rpc_endpoint_create(struct rpc_engine *engine, const struct
     endpoint->ca_file = mem_string(none_if_empty(node->ca_file));
     endpoint->verify = node->verify;
     endpoint->close.kind = RPC_CLOSE;
+    endpoint->retire.kind = RPC_RETIRE;
+    atomic_init(&endpoint->retiring, false);
     rpc_engine_place(engine, endpoint);
     return endpoint;
 }
@@ -93,13 +95,18 @@ void rpc_endpoint_unref(struct rpc_endpoint **pointer)
         rpc_endpoint_free(endpoint);
 }
 
+void rpc_endpoint_retire(struct rpc_endpoint *endpoint)
+{
+    if (atomic_exchange(&endpoint->retiring, true))
+        return;
+    struct rpc_endpoint *reference = rpc_endpoint_ref(endpoint);
+    if (!rpc_loop_command(endpoint->loop, &endpoint->retire))
+        rpc_endpoint_unref(&reference);
+}
+
 void rpc_endpoint_free(struct rpc_endpoint *endpoint)
 {
-    struct rpc_transfer *transfer;
-    while ((transfer = endpoint->idle) != NULL) {
-        endpoint->idle = transfer->next;
-        rpc_transfer_free(transfer);
-    }
+    rpc_transfer_drop_idle(endpoint);
     free(endpoint->name);
     free(endpoint->url);
     free(endpoint->base);

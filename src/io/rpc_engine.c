@@ -77,9 +77,14 @@ static void obey(struct rpc_command *command, bool open)
             rpc_call_stop(call, &cancelled);
         rpc_call_unref(&call);
         return;
+    case RPC_RETIRE:
+        endpoint = CONTAINER_OF(command, struct rpc_endpoint, retire);
+        endpoint->retired = true;
+        rpc_transfer_drop_idle(endpoint);
+        rpc_endpoint_unref(&endpoint);
+        return;
     case RPC_CLOSE:
         endpoint = CONTAINER_OF(command, struct rpc_endpoint, close);
-        rpc_transfer_hang_up_idle(endpoint);
         rpc_endpoint_free(endpoint);
         return;
     }
@@ -161,7 +166,7 @@ static void run(void *argument)
             uint64_t data = events[i].data.u64;
             if (data == WAKE)
                 woken = true;
-            else
+            else if (loop->shards[data >> 32] != NULL)
                 rpc_shard_socket(loop->shards[data >> 32], (int) (uint32_t) data, events[i].events);
         }
         if (woken) {
@@ -172,8 +177,10 @@ static void run(void *argument)
         }
         int64_t now = clock_now();
         for (size_t i = 0; i < loop->shards_count; i++)
-            if (loop->shards[i] != NULL)
+            if (loop->shards[i] != NULL) {
                 rpc_shard_tick(loop->shards[i], now);
+                rpc_shard_settle(loop, i);
+            }
         if (loop->headers_due <= now)
             end_streams_without_headers(loop, now);
     }

@@ -37,7 +37,7 @@
 #define RPC_BODY_KEPT    ((size_t) 256 * 1024)
 #define RPC_DETAIL_SIZE  256
 
-enum rpc_command_kind { RPC_SUBMIT, RPC_CANCEL, RPC_CLOSE };
+enum rpc_command_kind { RPC_SUBMIT, RPC_CANCEL, RPC_RETIRE, RPC_CLOSE };
 
 /* Embedded in calls and endpoints, so that leaving a command never allocates. */
 struct rpc_command {
@@ -99,6 +99,8 @@ struct rpc_shard {
     size_t index;
     CURLM *multi;
     int64_t due; /* clock_now() */
+    /* atomic */
+    _Atomic size_t transfers; /* of its endpoints, idle ones included */
 };
 
 struct rpc_endpoint {
@@ -115,10 +117,13 @@ struct rpc_endpoint {
     struct secret *password;
     char *ca_file;
     bool verify;
-    struct rpc_command close; /* left by the last unref */
+    struct rpc_command close;  /* left by the last unref */
+    struct rpc_command retire; /* holds a reference */
+    atomic_bool retiring;
     /* owned by the loop thread */
     struct rpc_transfer *idle;
     size_t idle_count;
+    bool retired;
 };
 
 enum rpc_call_state { RPC_CALL_QUEUED, RPC_CALL_ACTIVE, RPC_CALL_DONE };
@@ -187,6 +192,8 @@ void rpc_call_transferred(struct rpc_call *call, CURLcode code); /* libcurl is d
 /* rpc_shard.c; loop thread only */
 struct rpc_shard *rpc_shard_get(struct rpc_loop *loop, size_t index);
 void rpc_shard_free(struct rpc_shard *shard);
+/* Frees the shard, and so closes its connections, if no transfer is left. Not from within it. */
+void rpc_shard_settle(struct rpc_loop *loop, size_t index);
 void rpc_shard_add(struct rpc_shard *shard, struct rpc_transfer *transfer);
 void rpc_shard_remove(struct rpc_shard *shard, struct rpc_transfer *transfer);
 void rpc_shard_socket(struct rpc_shard *shard, int socket, uint32_t epoll_events);
@@ -197,7 +204,7 @@ struct rpc_transfer *rpc_transfer_take(struct rpc_endpoint *endpoint); /* idle o
 void rpc_transfer_prepare(struct rpc_transfer *transfer, struct rpc_call *call);
 void rpc_transfer_give_back(struct rpc_transfer *transfer);
 void rpc_transfer_free(struct rpc_transfer *transfer);
-void rpc_transfer_hang_up_idle(struct rpc_endpoint *endpoint);
+void rpc_transfer_drop_idle(struct rpc_endpoint *endpoint); /* and hang up */
 void rpc_transfer_uses_socket(struct rpc_transfer *transfer, int socket);
 
 /* rpc_verdict.c */

@@ -97,6 +97,15 @@ void rpc_shard_free(struct rpc_shard *shard)
     free(shard);
 }
 
+void rpc_shard_settle(struct rpc_loop *loop, size_t index)
+{
+    if (index >= loop->shards_count || loop->shards[index] == NULL ||
+        atomic_load(&loop->shards[index]->transfers) > 0)
+        return;
+    rpc_shard_free(loop->shards[index]);
+    loop->shards[index] = NULL;
+}
+
 void rpc_shard_add(struct rpc_shard *shard, struct rpc_transfer *transfer)
 {
     CHECK(curl_multi_add_handle(shard->multi, transfer->easy) == CURLM_OK);

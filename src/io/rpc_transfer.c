@@ -218,6 +218,7 @@ static struct rpc_transfer *transfer_create(struct rpc_endpoint *endpoint)
     struct rpc_transfer *transfer = mem_alloc(sizeof(*transfer));
     transfer->id = ++loop->next_transfer_id;
     transfer->endpoint = endpoint;
+    atomic_fetch_add(&rpc_shard_get(loop, endpoint->shard)->transfers, 1);
     transfer->socket = -1;
     strbuf_init(&transfer->body, 0);
     CURL *easy = curl_easy_init();
@@ -361,7 +362,7 @@ void rpc_transfer_give_back(struct rpc_transfer *transfer)
     transfer->call = NULL;
     forget_unconnected(transfer);
     give_back_body(transfer);
-    if (endpoint->idle_count >= RPC_IDLE_TRANSFERS) {
+    if (endpoint->retired || endpoint->idle_count >= RPC_IDLE_TRANSFERS) {
         hang_up(transfer);
         rpc_transfer_free(transfer);
         return;
@@ -371,14 +372,21 @@ void rpc_transfer_give_back(struct rpc_transfer *transfer)
     endpoint->idle_count++;
 }
 
-void rpc_transfer_hang_up_idle(struct rpc_endpoint *endpoint)
+void rpc_transfer_drop_idle(struct rpc_endpoint *endpoint)
 {
-    for (struct rpc_transfer *transfer = endpoint->idle; transfer; transfer = transfer->next)
+    struct rpc_transfer *transfer;
+    while ((transfer = endpoint->idle) != NULL) {
+        endpoint->idle = transfer->next;
         hang_up(transfer);
+        rpc_transfer_free(transfer);
+    }
+    endpoint->idle_count = 0;
 }
 
 void rpc_transfer_free(struct rpc_transfer *transfer)
 {
+    const struct rpc_endpoint *endpoint = transfer->endpoint;
+    atomic_fetch_sub(&endpoint->loop->shards[endpoint->shard]->transfers, 1);
     curl_easy_cleanup(transfer->easy);
     strbuf_destroy(&transfer->body);
     free(transfer);

@@ -1,6 +1,8 @@
 /*
  * What the rpc engine makes of answers and failures, told by peers with bad habits.
  */
+#include <dirent.h>
+
 #include "rpc_peer.h"
 
 /* ---- habits ---- */
@@ -204,6 +206,49 @@ static void keeps_one_connection(void **state)
     while (atomic_load(&peer.closed) < 1 && clock_now() < deadline)
         rest();
     assert_int_equal(atomic_load(&peer.closed), 1);
+    outcome_destroy(&outcome);
+    peer_stop(&peer);
+}
+
+static size_t open_descriptors(void)
+{
+    size_t count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    assert_non_null(folder);
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
+}
+
+/* Operations on record and views in readers' hands keep the endpoint of a removed node. */
+static void retired_it_keeps_no_connection(void **state)
+{
+    (void) state;
+    struct peer peer;
+    struct outcome outcome;
+    peer_start(&peer, answers);
+    outcome_init(&outcome);
+    struct rpc_endpoint *endpoint = endpoint_for(peer.url, "", NULL);
+    size_t before = open_descriptors();
+    call_once(endpoint, &outcome, NULL, 10);
+    assert_int_equal(outcome.error, 0);
+    assert_true(open_descriptors() > before);
+    rpc_endpoint_retire(endpoint);
+    rpc_endpoint_retire(endpoint);
+    /* The peer keeps its end open: what is left is that one. */
+    int64_t deadline = clock_after(10);
+    while (open_descriptors() > before + 1 && clock_now() < deadline)
+        rest();
+    assert_int_equal(open_descriptors(), before + 1);
+    assert_int_equal(atomic_load(&peer.closed), 1);
+    /* Who comes late is served, over a connection of its own. */
+    call_once(endpoint, &outcome, NULL, 10);
+    assert_int_equal(outcome.error, 0);
+    while (open_descriptors() > before + 2 && clock_now() < deadline)
+        rest();
+    assert_int_equal(open_descriptors(), before + 2);
+    rpc_endpoint_unref(&endpoint);
     outcome_destroy(&outcome);
     peer_stop(&peer);
 }
@@ -537,6 +582,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_every_cause),
         TEST("one connection is kept for fifty calls and closed at the end", keeps_one_connection),
+        TEST("R6.4 the endpoint of a removed node keeps no connection",
+             retired_it_keeps_no_connection),
         TEST("acknowledges at once what a node sends in pieces", acknowledges_at_once),
         TEST("asks as told, whatever the environment says", asks_as_told),
         TEST("repeats a call whose idle connection had died", repeats_when_idle_connection_died),
