@@ -69,10 +69,12 @@ void store_set_alarm(struct store *store, void (*alarm)(void *argument), void *a
 struct store_figures {
     int pool; /* how many connections there may be */
     int in_use;
-    int waiting;    /* callers that wait for one */
-    bool exhausted; /* a caller found none, and no statement has succeeded since */
-    int answer;     /* of the last probe */
-    double latency; /* of the last probe, in seconds */
+    int waiting;          /* callers that wait for one */
+    bool exhausted;       /* a caller found none, and no statement has succeeded since */
+    int write_error;      /* of the last write that failed, until one succeeds; 0: none… */
+    int64_t write_failed; /* …and when (clock_now()) */
+    int answer;           /* of the last probe */
+    double latency;       /* of the last probe, in seconds */
 };
 void store_figures(struct store *store, struct store_figures *figures);
 

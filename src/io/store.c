@@ -188,8 +188,10 @@ int store_execute(struct store *store, const struct store_statement *statement,
         bool retry;
         int status =
             run_once(store, store->writers, statement, values, count, NULL, NULL, changed, &retry);
-        if (!retry)
+        if (!retry) {
+            store_report_write(store, status);
             return status;
+        }
         if (attempt == RETRIES_MAX) {
             store_report(store, status, statement->name, "it collided with others too often");
             return status;
@@ -312,6 +314,7 @@ int store_transact(struct store *store,
         status = transact_once(&transaction, body, argument);
         store_give_back(store, store->writers, transaction.connection);
         if (status >= 0 || !transaction.retry) {
+            store_report_write(store, transaction.error ? transaction.error : status);
             store_count("transaction", status, since);
             return status;
         }

@@ -52,6 +52,20 @@ void store_report_success(struct store *store)
         log_info("store", "the store answers again", log_i("failures", (int64_t) total));
 }
 
+void store_report_write(struct store *store, int status)
+{
+    bool failed = status == CESID_E_STORE_UNAVAILABLE || status == CESID_E_STORE_TIMEOUT;
+    if (failed && atomic_load(&store->closed))
+        return;
+    if (!failed && (status < 0 || !atomic_load_explicit(&store->unwritten, memory_order_relaxed)))
+        return;
+    lock_acquire(&store->lock);
+    store->write_error = failed ? status : 0;
+    store->write_failed = clock_now();
+    lock_release(&store->lock);
+    atomic_store(&store->unwritten, failed);
+}
+
 void store_count(const char *statement, int status, int64_t since)
 {
     metrics_count(METRIC_STORE_OPERATIONS, statement, error_code(status < 0 ? status : 0));
@@ -155,6 +169,8 @@ void store_figures(struct store *store, struct store_figures *figures)
         figures->waiting += store->pools[i].waiting;
     }
     figures->exhausted = store->exhausted.failures > 0;
+    figures->write_error = store->write_error;
+    figures->write_failed = store->write_failed;
     figures->answer = store->answer;
     figures->latency = store->latency;
     lock_release(&store->lock);
@@ -236,8 +252,9 @@ int store_probe(struct store *store)
     lock_release(&store->lock);
     if (status < 0 && !atomic_load(&store->closed))
         close_gate(store);
-    if (status == 0)
-        atomic_store(&store->closed, false);
+    /* What failed meanwhile says nothing about writes. */
+    if (status == 0 && atomic_exchange(&store->closed, false))
+        store_report_write(store, 0);
     if (say)
         log_error("store", "the store is down: what needs it is refused until it answers",
                   log_s("error", error_code(status)), log_s("reason", why.data),

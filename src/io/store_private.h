@@ -40,11 +40,14 @@ struct store {
     struct log_repeat exhausted;
     struct log_repeat late;
     struct log_repeat down;
-    int answer;     /* of the last probe */
-    double latency; /* of the last probe */
+    int write_error;      /* of the last write that failed, until one succeeds */
+    int64_t write_failed; /* when that was */
+    int answer;           /* of the last probe */
+    double latency;       /* of the last probe */
     /* atomic */
-    atomic_bool troubled; /* a failure is yet to be followed by a success */
-    atomic_bool closed;   /* the gate */
+    atomic_bool troubled;  /* a failure is yet to be followed by a success */
+    atomic_bool closed;    /* the gate */
+    atomic_bool unwritten; /* write_error is set */
     /* owned by the thread that probes */
     struct store_connection *prober; /* NULL: to be opened */
     /* set before there are threads */
@@ -60,6 +63,8 @@ void store_give_back(struct store *store, struct pool *pool, struct store_connec
 /* To the log, and to who has an eye on the store. No lock is held. */
 void store_report(struct store *store, int error, const char *statement, const char *message);
 void store_report_success(struct store *store);
+/* What came of a write: a store may be read and take none. */
+void store_report_write(struct store *store, int status);
 void store_count(const char *statement, int status, int64_t since); /* to the metrics */
 
 #endif

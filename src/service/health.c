@@ -102,6 +102,9 @@ static void judge_store(struct health *health, struct report *report)
         find(report, HEALTH_FAILED, "the store does not answer (%s)", error_code(figures.answer));
     else if (figures.exhausted)
         find(report, HEALTH_DEGRADED, "every connection to the store is in use");
+    else if (figures.write_error != 0 && clock_seconds_since(figures.write_failed) < RECENT_SECONDS)
+        find(report, HEALTH_DEGRADED, "the store takes no writes (%s)",
+             error_code(figures.write_error));
     put_figure(report, "pool", figures.pool);
     put_figure(report, "in_use", figures.in_use);
     put_figure(report, "waiting", figures.waiting);

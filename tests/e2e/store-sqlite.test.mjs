@@ -106,8 +106,10 @@ db.execute("ROLLBACK")
         expectOk(await page());
         for (let i = 0; i < 3; i++)
             assert.ok((await act()).answer.status < 300);
-        await until('health says that records wait', async () =>
-            /records wait for the store/.test((await component('journal')).reason));
+        await until('health says that records wait, and why', async () =>
+            /records wait for the store/.test((await component('journal')).reason) &&
+            /^(the store takes no writes|every connection)/
+                .test((await component('store')).reason));
     } finally {
         holder.process.stdin.end();
         await within('the end of the lock', holder.exited);
@@ -135,6 +137,7 @@ test('the disk is full: what cannot be recorded is not done, what is answered is
             await until('health says why', async () => {
                 const { status, reason } = await component('journal');
                 assert.match(reason ?? '', /actions are refused/);
+                assert.match((await component('store')).reason ?? '', /takes no writes/);
                 return status === 'failed';
             });
             expectOk(await cesid.api('GET', '/nodes'));
