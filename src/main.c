@@ -295,6 +295,7 @@ static int start(struct house *house, const struct options *options, const struc
     house->hub = hub_create(house->config, house->registry, house->auth);
     house->logstreams = logstreams_create(house->config, house->registry, hub_sink, house->hub);
     hub_attach_logstreams(house->hub, house->logstreams);
+    auth_watch(house->auth, hub_sessions_changed, house->hub);
     house->health = health_create(&(struct health_sources){.config = house->config,
                                                            .store = house->store,
                                                            .bus = house->bus,

@@ -32,6 +32,11 @@ int auth_create(struct config_box *config, struct store *store, struct auth **au
                 struct strbuf *why) CESID_WARN_UNUSED;
 void auth_destroy(struct auth **auth);
 
+/* changed is called, in the thread that did it, when a session ended or means something else than
+ * before, so that connections that live long may be looked at. To be set before there are other
+ * threads. */
+void auth_watch(struct auth *auth, void (*changed)(void *argument), void *argument);
+
 /* 0 and a new reference; SESSION_EXPIRED for a token of ours whose time is over, UNAUTHENTICATED
  * for any other that does not hold (a session that was ended, a disabled user); STORE_*,
  * POOL_EXHAUSTED when the session is not in the cache and the store cannot tell. */

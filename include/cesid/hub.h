@@ -47,6 +47,7 @@ void hub_stop(struct hub *hub);
 void hub_destroy(struct hub **hub);
 
 void hub_sink(void *hub, struct event *event);          /* for bus_add_sink */
+void hub_sessions_changed(void *hub);                   /* for auth_watch */
 void hub_publish(struct hub *hub, struct event *event); /* log events, beside the bus; borrows */
 size_t hub_clients(struct hub *hub);
 

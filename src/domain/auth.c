@@ -133,6 +133,18 @@ void auth_destroy(struct auth **pointer)
     *pointer = NULL;
 }
 
+void auth_watch(struct auth *auth, void (*changed)(void *argument), void *argument)
+{
+    auth->changed = changed;
+    auth->changed_argument = argument;
+}
+
+void auth_tell_change(struct auth *auth)
+{
+    if (auth->changed)
+        auth->changed(auth->changed_argument);
+}
+
 /* ---- the check ---- */
 
 /* Tells the store of sessions that ended while it was away. */
@@ -172,8 +184,10 @@ static int find_session(struct auth *auth, const char *id, load_session *load,
     struct session *loaded = NULL;
     int status = load(auth->store, id, &loaded);
     if (status == CESID_E_NOT_FOUND) {
-        if (cached)
+        if (cached) {
             session_cache_revoke(auth->cache, id, 0);
+            auth_tell_change(auth);
+        }
         session_unref(&cached);
         return CESID_E_UNAUTHENTICATED;
     }
@@ -264,6 +278,7 @@ void auth_rights_changed(struct auth *auth, const char *user_id)
         session_unref(&known);
     }
     free(ids);
+    auth_tell_change(auth);
 }
 
 bool auth_session_valid(struct auth *auth, const struct session *session)
@@ -464,6 +479,7 @@ int auth_logout(struct auth *auth, const struct session *session)
 {
     int status = account_end_session(auth->store, session->id);
     session_cache_revoke(auth->cache, session->id, status < 0 ? session->expires_at : 0);
+    auth_tell_change(auth);
     if (status < 0)
         atomic_store(&auth->untold, true);
     log_info("auth", "signed out", log_s("username", session->user.username));
@@ -539,6 +555,7 @@ int auth_change_password(struct auth *auth, const struct session *session, const
                                                          : ATTEMPT_UNKNOWN);
     if (status == 0) {
         session_cache_revoke_user(auth->cache, session->user.id, session->id);
+        auth_tell_change(auth);
         log_info("auth", "changed a password", log_s("username", username));
     }
     return status;

@@ -22,6 +22,9 @@ struct auth {
     struct keyring keyring;
     struct session_cache *cache;
     struct attempts *attempts;
+    /* set before there are other threads */
+    void (*changed)(void *argument); /* NULL: nobody watches */
+    void *changed_argument;
     /* atomic */
     atomic_int_least64_t purge_at; /* clock_now() */
     atomic_bool untold;            /* a session ended and the store could not be told */
@@ -31,6 +34,9 @@ struct auth {
  * RATE_LIMITED when too many wait. */
 int auth_hash_new(struct auth *auth, const char *username, const char *password,
                   char hash[PASSWORD_HASH_SIZE], const char **why) CESID_WARN_UNUSED;
+
+/* Tells who watches that a session ended or changed. */
+void auth_tell_change(struct auth *auth);
 
 /* What a user (NULL: anybody) may do has changed on record: the sessions that are known read it
  * again, here and now, so that the next look at one, also of a connection that lives long, finds

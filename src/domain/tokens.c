@@ -140,6 +140,7 @@ int tokens_remove(struct auth *auth, const char *user_id, const char *id)
     if (status < 0)
         return status;
     session_cache_revoke(auth->cache, id, 0);
+    auth_tell_change(auth);
     log_info("auth", "revoked an API token", log_s("token", id));
     return 0;
 }

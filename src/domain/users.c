@@ -205,8 +205,10 @@ int users_change(struct auth *auth, const char *username, const struct user_sett
         return status;
     }
     *user = change.user;
-    if (change.ends_sessions)
+    if (change.ends_sessions) {
         session_cache_revoke_user(auth->cache, user->id, user->active ? keep_session : NULL);
+        auth_tell_change(auth);
+    }
     log_info("auth", "changed a user", log_s("username", username),
              log_s("active", user->active ? "yes" : "no"),
              log_s("password", settings->password ? "new" : "as it was"));
@@ -238,6 +240,7 @@ int users_remove(struct auth *auth, const char *username, const char **why)
     int status = store_transact(auth->store, remove_user, &change);
     if (status == 0) {
         session_cache_revoke_user(auth->cache, change.user.id, NULL);
+        auth_tell_change(auth);
         log_info("auth", "removed a user", log_s("username", username));
     }
     user_destroy(&change.user);

@@ -1,8 +1,8 @@
 /*
- * The keeper: one thread that looks at every client once a second, and at those that lost messages
- * as soon as they can take new ones. It pings, ends what is silent, stalled, closing for too long
- * or no longer signed in, follows changed rights, and renders the snapshot after a resync. It holds
- * references, not the registry lock, while it looks.
+ * The keeper: one thread that looks at every client once a second, and at once when a session ended
+ * or changed, and at those that lost messages as soon as they can take new ones. It pings, ends
+ * what is silent, stalled, closing for too long or no longer signed in, follows changed rights, and
+ * renders the snapshot after a resync. It holds references, not the registry lock, while it looks.
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -235,18 +235,21 @@ static void run(void *argument)
     while (!stopping) {
         struct turn *turns;
         size_t count;
+        bool look;
 
         lock_acquire(&keeper->lock);
-        while (!keeper->stopping && keeper->ready == NULL &&
+        while (!keeper->stopping && !keeper->look && keeper->ready == NULL &&
                cond_wait_until(&keeper->wanted, &keeper->lock, next_tick))
             continue;
         turns = take_ready_locked(keeper, &count);
         stopping = keeper->stopping;
+        look = keeper->look;
+        keeper->look = false;
         lock_release(&keeper->lock);
 
         resync(turns, count);
         free(turns);
-        if (clock_now() >= next_tick)
+        if (look || clock_now() >= next_tick)
             next_tick = tick(hub);
     }
 }
@@ -268,6 +271,16 @@ void keeper_take(struct hub *hub, struct hub_client *client)
         keeper->ready_count++;
         cond_broadcast(&keeper->wanted);
     }
+    lock_release(&keeper->lock);
+}
+
+void hub_sessions_changed(void *argument)
+{
+    struct keeper *keeper = &((struct hub *) argument)->keeper;
+
+    lock_acquire(&keeper->lock);
+    keeper->look = true;
+    cond_broadcast(&keeper->wanted);
     lock_release(&keeper->lock);
 }
 

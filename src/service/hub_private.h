@@ -140,6 +140,7 @@ struct keeper {
     /* guarded by lock */
     struct hub_client *ready; /* lost messages and can take a snapshot now; references */
     size_t ready_count;
+    bool look; /* at every client, now */
     bool stopping;
 };
 

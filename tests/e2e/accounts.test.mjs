@@ -170,6 +170,29 @@ test('a binding gives and takes at once, over HTTP and on an open WebSocket', as
     expectOk(await cesid.api('DELETE', '/users/roamer'), 204);
 });
 
+test('who loses the last right hears nothing more of what happens afterwards', async () => {
+    const [binding] = await make('spy', ['viewer', '*']);
+    const socket = await cesid.socket({ token: await signIn('spy') });
+    await socket.subscribe('fleet');
+    const change = (enabled) => cesid.post('/nodes', { name: `late-${enabled}`, enabled,
+        environment: 'production', url: 'http://127.0.0.1:1/RPC2' });
+    expectOk(await change(true), 201);
+    await socket.next('a node', ({ type, data }) => type === 'node' && data.name === 'late-true');
+    const from = socket.mark;
+    expectOk(await cesid.api('DELETE', `/bindings/${binding}`), 204);
+    await socket.next('a snapshot of nothing', ({ type, data }) => type === 'snapshot' &&
+        data.nodes.length === 0, { from });
+    const after = socket.mark;
+    expectOk(await change(false), 201);
+    for (const name of ['late-true', 'late-false'])
+        expectOk(await cesid.api('DELETE', `/nodes/${name}`), 204);
+    socket.send({ type: 'ping' });
+    await socket.next('the pong', ({ type }) => type === 'pong', { from: after });
+    assert.deepEqual(socket.messages.slice(after).map(({ type }) => type), ['pong']);
+    await socket.close();
+    expectOk(await cesid.api('DELETE', '/users/spy'), 204);
+});
+
 test('a role is made, changed for those who have it, and removed when nobody has', async () => {
     const roles = await cesid.get('/roles');
     assert.deepEqual(roles.items.map(({ name, builtin }) => [name, builtin]),

@@ -187,7 +187,7 @@ static void test_come_and_go(void **state)
     int rounds = 100;
 
     (void) state;
-    house_open("clients = 100; queue = 64;");
+    house_open("clients = 500; queue = 64;"); /* more than ever come, however late the reaper */
     house_add_node("a", "production");
     peer_open(&steady);
     peer_watch_fleet(&steady);
