@@ -103,7 +103,9 @@ int request_call_failed(struct request *request, const struct supervisor_result 
         if (result->answer.fault_code == FAULT_NO_FILE)
             error = CESID_E_NOT_FOUND;
     }
-    if (result->detail[0] != '\0')
+    if (error == CESID_E_NOT_FOUND && result->answer.fault_code == FAULT_NO_FILE)
+        problem_detail(&request->problem, "supervisord keeps no such log (%s)", result->detail);
+    else if (result->detail[0] != '\0')
         problem_detail(&request->problem, "%s", result->detail);
     return error;
 }

@@ -39,6 +39,13 @@ test('following a log that cannot be had was an endless silence, not an error', 
     expectProblem(await follow('off', 'silent', 'stdout'), 409, 'conflict');
 });
 
+test('a log that is not kept was answered with a bare NO_FILE', async () => {
+    const problem = expectProblem(
+        await cesid.api('GET', '/nodes/odd/processes/silent/log?stream=stdout'), 404, 'not_found');
+    assert.equal(problem.detail, 'supervisord keeps no such log (NO_FILE)');
+    assert.equal(problem.fault.name, 'NO_FILE');
+});
+
 test('a process with a backslash in its name was seen in lists and nowhere else', async () => {
     const process = await cesid.process('odd', 'back\\slash');
     assert.equal(process.id, 'back\\slash:back\\slash');
