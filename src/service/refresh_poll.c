@@ -245,12 +245,13 @@ void refresh_poll_start(struct refresh_poll *poll)
 
     node_view_unref(&view);
     poll->step = known ? STEP_PROCESSES : STEP_STATE;
-    if (!node_breaker_allow(poll->node) && !poll->forced) {
+    if (poll->settings->endpoint == NULL) {
+        poll->ended(poll->argument, CESID_E_CONFLICT);
+        release(poll); /* disabled: nothing is asked, and nothing counted */
+    } else if (!node_breaker_allow(poll->node) && !poll->forced) {
         metrics_count(METRIC_REFRESH, error_code(CESID_E_NODE_CIRCUIT_OPEN));
         poll->ended(poll->argument, CESID_E_NODE_CIRCUIT_OPEN);
         release(poll); /* nothing took time: no duration */
-    } else if (poll->settings->endpoint == NULL) {
-        finish(poll, CESID_E_CONFLICT); /* disabled: nothing to ask */
     } else {
         next_step(poll);
     }

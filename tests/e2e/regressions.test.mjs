@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Cesid, nodeConfig } from './lib/cesid.mjs';
 import { expectProblem } from './lib/http.mjs';
+import { scrape } from './lib/metrics.mjs';
 import { Supervisord } from './lib/supervisord.mjs';
+import { until } from './lib/wait.mjs';
 
 let node, cesid;
 before(async () => {
@@ -62,4 +64,11 @@ test("supervisord's configuration was a list without pages", async () => {
         cursor = page.next;
     }
     assert.deepEqual(names, ['back\\slash', 'merged', 'silent']);
+});
+
+test('a disabled node was a failed poll in each interval', async () => {
+    const polls = async (result) => (await scrape(cesid)).value('cesid_refresh_total', { result });
+    const before = await polls('ok');
+    await until('the other node was polled', async () => await polls('ok') >= before + 3);
+    assert.equal(await polls('conflict') ?? 0, 0);
 });
