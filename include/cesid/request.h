@@ -75,6 +75,9 @@ bool request_admits(const struct request *request, const char *name, const char 
 const char *request_header(const struct request *request, const char *name); /* NULL: absent */
 bool request_allows(const struct request *request, enum permission permission,
                     const char *environment);
+/* Likewise for the node that the route is about, by what the session may do now: for what goes on
+ * for long. */
+bool request_still_allows(const struct request *request, enum permission permission);
 /* Whether nobody waits for the answer any more: the client left or cesid is stopping. Takes a
  * struct request, for supervisor_wait and operation_wait. */
 bool request_cancelled(void *request);

@@ -72,6 +72,17 @@ bool request_allows(const struct request *request, enum permission permission,
            access_allows(request->session->access, permission, environment);
 }
 
+bool request_still_allows(const struct request *request, enum permission permission)
+{
+    struct session *now = auth_session_current(request->context->auth, request->session);
+    struct node_view *view = node_view(request->node);
+    bool allows =
+        now != NULL && access_allows(now->access, permission, view->settings->config.environment);
+    node_view_unref(&view);
+    session_unref(&now);
+    return allows;
+}
+
 bool request_cancelled(void *argument)
 {
     struct request *request = argument;

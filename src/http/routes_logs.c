@@ -130,6 +130,8 @@ static int download(struct request *request, struct response *response)
         int64_t next = log.next;
         bool stuck = next <= log.offset;
         error = response_write(response, log.data.data, log.data.length);
+        if (error == 0 && !request_still_allows(request, LOG_READ))
+            error = CESID_E_FORBIDDEN;
         if (error != 0 || next >= size || stuck)
             break;
         supervisor_log_free(&log);
@@ -153,6 +155,8 @@ static int pass_on(struct request *request, struct response *response, struct hu
             error = CESID_E_CANCELLED;
         if (error == 0 && node_removed(request->node))
             error = CESID_E_NOT_FOUND;
+        if (error == 0 && !request_still_allows(request, LOG_READ))
+            error = CESID_E_FORBIDDEN;
         /* An empty write looks at whether cesid is stopping. */
         const char *raw = event != NULL && event->type == EVENT_LOG ? event->raw : NULL;
         if (error == 0 && raw == NULL)

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Cesid } from './lib/cesid.mjs';
+import { programs } from './lib/fleet.mjs';
 import { expectOk, expectProblem } from './lib/http.mjs';
+import { Supervisord } from './lib/supervisord.mjs';
 import { until, within } from './lib/wait.mjs';
 
 const password = 'a horse and a battery';
@@ -122,6 +124,49 @@ test('R3.3 who is disabled, removed or given another password is out at once', a
         assert.equal((await within(`the end of one ${what}`, socket.closed)).code, 1008);
         if (what !== 'removed')
             expectOk(await cesid.api('DELETE', '/users/gone'), 204);
+    }
+});
+
+test('R3.3 a followed log and an event stream end with what allowed them', async () => {
+    const supervisord = new Supervisord({ name: 'live', programs: { ticker: programs.ticker } });
+    await supervisord.start();
+    try {
+        expectOk(await cesid.post('/nodes', { name: 'live', environment: 'live',
+            url: supervisord.url }), 201);
+        await cesid.nodeIs('live', 'up');
+        expectOk(await cesid.post('/roles', { name: 'only-nodes', permissions: ['node:read'] }), 201);
+        const streams = ['/nodes/live/processes/ticker/log/follow', '/events?topics=fleet'];
+        const admin = cesid.token;
+        const ends = {
+            'a right': { binding: true, gone: [true, false] },
+            'a session': { session: true, gone: [true, true] },
+            'a user': { user: true, gone: [true, true] },
+        };
+        for (const [what, { binding, session, gone }] of Object.entries(ends)) {
+            const [, logs] = await make('reader', ['only-nodes', 'live'], ['viewer', 'live']);
+            cesid.token = await signIn('reader');
+            const followers = streams.map((path) => cesid.follow(path));
+            await until('both go', () => followers.every(({ stdout }) => stdout.length > 0));
+            if (session)
+                expectOk(await cesid.post('/auth/logout'), 204);
+            cesid.token = admin;
+            if (binding)
+                expectOk(await cesid.api('DELETE', `/bindings/${logs}`), 204);
+            else if (!session)
+                expectOk(await cesid.api('DELETE', '/users/reader'), 204);
+            for (const [i, follower] of followers.entries())
+                if (gone[i])
+                    await within(`the end of ${streams[i]} with ${what}`, follower.exited);
+                else
+                    assert.ok(follower.running, `${streams[i]} without ${what}`);
+            followers.forEach((follower) => follower.kill());
+            if (binding || session)
+                expectOk(await cesid.api('DELETE', '/users/reader'), 204);
+        }
+        expectOk(await cesid.api('DELETE', '/roles/only-nodes'), 204);
+        expectOk(await cesid.api('DELETE', '/nodes/live'), 204);
+    } finally {
+        supervisord.child.kill();
     }
 });
 
