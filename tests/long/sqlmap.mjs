@@ -41,9 +41,10 @@ async function scan(cesid, dbms, { method, path, body, open }) {
 }
 
 const mariadb = await new Mariadb().create();
+let cesid;
 try {
     for (const [dbms, store] of [['sqlite', undefined], ['mysql', await mariadb.store()]]) {
-        const cesid = new Cesid({ config: { ...(store ? { store } : {}),
+        cesid = new Cesid({ config: { ...(store ? { store } : {}),
             auth: { login_attempts: 1000, lockout: 1.0 }, log: { level: 'error' } } });
         await cesid.start();
         await cesid.login();
@@ -56,5 +57,6 @@ try {
         await cesid.stop();
     }
 } finally {
+    cesid?.child?.kill();
     await mariadb.stop();
 }
