@@ -47,9 +47,11 @@ void hub_stop(struct hub *hub);
 void hub_destroy(struct hub **hub);
 
 void hub_sink(void *hub, struct event *event);          /* for bus_add_sink */
-void hub_sessions_changed(void *hub);                   /* for auth_watch */
 void hub_publish(struct hub *hub, struct event *event); /* log events, beside the bus; borrows */
 size_t hub_clients(struct hub *hub);
+/* For auth_watch: from its return on every client gets what its session covers now, and one without
+ * is closed. No lock may be held. */
+void hub_sessions_changed(void *hub);
 
 /* A WebSocket client. fd is the connection's own socket, valid until hub_client_gone; the client
  * references the session. TOO_MANY_CLIENTS, SHUTTING_DOWN. Sends `hello`. */

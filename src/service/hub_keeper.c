@@ -1,8 +1,9 @@
 /*
- * The keeper: one thread that looks at every client once a second, and at once when a session ended
- * or changed, and at those that lost messages as soon as they can take new ones. It pings, ends
- * what is silent, stalled, closing for too long or no longer signed in, follows changed rights, and
- * renders the snapshot after a resync. It holds references, not the registry lock, while it looks.
+ * The keeper: one thread that looks at every client once a second, and at those that lost messages
+ * as soon as they can take new ones. It pings, ends what is silent, stalled, closing for too long
+ * or no longer signed in, follows changed rights, and renders the snapshot after a resync. It holds
+ * references, not the registry lock, while it looks. Sessions that end or change by this program's
+ * hand are followed on the thread that does it, before that is answered.
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -148,46 +149,70 @@ static bool look_at_socket_locked(struct hub_client *client, const struct config
     return false;
 }
 
-/* Follows the session: false when it ended. A client whose rights changed starts anew. */
+/* Takes over what the session is now. A client whose rights changed starts anew. */
+static void take_session_locked(struct hub_client *client, struct session *now)
+{
+    lock_assert_held(&client->lock);
+    if (!access_equal(client->session->access, now->access)) {
+        client_want_resync_locked(client);
+        cond_signal(&client->filled);
+    }
+    session_unref(&client->session);
+    client->session = session_ref(now);
+}
+
+/* Follows the session; one that ended closes the client. Whether there is something to write. */
 static bool follow_session(struct hub *hub, struct hub_client *client)
 {
-    struct session *now = auth_session_current(hub->auth, client->session);
-    struct session *old = NULL;
+    bool write = false, known = false;
 
-    if (now == NULL)
-        return false;
-    if (now != client->session) {
+    while (!known) {
+        struct session *seen, *now;
+
         lock_acquire(&client->lock);
-        old = client->session;
-        client->session = now;
-        if (!access_equal(old->access, now->access)) {
-            client_want_resync_locked(client);
+        seen = session_ref(client->session);
+        lock_release(&client->lock);
+        now = auth_session_current(hub->auth, seen);
+        lock_acquire(&client->lock);
+        known = client->session == seen; /* else somebody else followed it meanwhile */
+        if (known && now == NULL && client->state == CLIENT_OPEN) {
+            client_close_locked(client, HUB_CLOSE_POLICY, false);
             cond_signal(&client->filled);
+            write = true;
+        } else if (known && now != NULL && now != seen) {
+            take_session_locked(client, now);
+            write = true;
         }
         lock_release(&client->lock);
-        now = NULL;
-        if (!client->pull)
-            sender_wake(hub, client);
+        session_unref(&seen);
+        session_unref(&now);
     }
-    session_unref(&old);
-    session_unref(&now);
-    return true;
+    return write;
+}
+
+void hub_sessions_changed(void *argument)
+{
+    struct hub *hub = argument;
+    struct hub_client **clients;
+    size_t count = hub_all(hub, &clients);
+
+    for (size_t i = 0; i < count; i++) {
+        if (follow_session(hub, clients[i]) && !clients[i]->pull)
+            sender_wake(hub, clients[i]);
+        hub_client_unref(&clients[i]);
+    }
+    free(clients);
 }
 
 static void look_at(struct hub *hub, struct hub_client *client, const struct config *config)
 {
-    bool valid = follow_session(hub, client);
-    bool write = false;
+    bool write = follow_session(hub, client);
 
-    lock_acquire(&client->lock);
-    if (!valid && client->state == CLIENT_OPEN) {
-        client_close_locked(client, HUB_CLOSE_POLICY, false);
-        cond_signal(&client->filled);
-        write = true;
-    }
-    if (!client->pull)
+    if (!client->pull) {
+        lock_acquire(&client->lock);
         write = look_at_socket_locked(client, &config->websocket) || write;
-    lock_release(&client->lock);
+        lock_release(&client->lock);
+    }
     if (write && !client->pull)
         sender_wake(hub, client);
 }
@@ -235,21 +260,18 @@ static void run(void *argument)
     while (!stopping) {
         struct turn *turns;
         size_t count;
-        bool look;
 
         lock_acquire(&keeper->lock);
-        while (!keeper->stopping && !keeper->look && keeper->ready == NULL &&
+        while (!keeper->stopping && keeper->ready == NULL &&
                cond_wait_until(&keeper->wanted, &keeper->lock, next_tick))
             continue;
         turns = take_ready_locked(keeper, &count);
         stopping = keeper->stopping;
-        look = keeper->look;
-        keeper->look = false;
         lock_release(&keeper->lock);
 
         resync(turns, count);
         free(turns);
-        if (look || clock_now() >= next_tick)
+        if (clock_now() >= next_tick)
             next_tick = tick(hub);
     }
 }
@@ -271,16 +293,6 @@ void keeper_take(struct hub *hub, struct hub_client *client)
         keeper->ready_count++;
         cond_broadcast(&keeper->wanted);
     }
-    lock_release(&keeper->lock);
-}
-
-void hub_sessions_changed(void *argument)
-{
-    struct keeper *keeper = &((struct hub *) argument)->keeper;
-
-    lock_acquire(&keeper->lock);
-    keeper->look = true;
-    cond_broadcast(&keeper->wanted);
     lock_release(&keeper->lock);
 }
 

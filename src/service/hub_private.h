@@ -68,7 +68,7 @@ struct hub_client {
     struct lock lock;
     struct cond filled; /* of pull clients */
     /* guarded by lock */
-    struct session *session; /* reference; replaced by the keeper alone */
+    struct session *session; /* reference */
     int fd;                  /* -1 for pull clients and after CLIENT_GONE */
     enum client_state state;
     struct event **ring;
@@ -140,7 +140,6 @@ struct keeper {
     /* guarded by lock */
     struct hub_client *ready; /* lost messages and can take a snapshot now; references */
     size_t ready_count;
-    bool look; /* at every client, now */
     bool stopping;
 };
 

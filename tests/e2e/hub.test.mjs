@@ -165,6 +165,52 @@ test('an ended session closes its sockets', async () => {
     await kept.close();
 });
 
+test('R3.3 a binding counts at once for what is open, WebSocket and stream', async () => {
+    const login = { username: 'watcher', password: 'a long enough one' };
+    expectOk(await cesid.post('/users', login), 201);
+    const bind = async (role, environment) => expectOk(await cesid.post('/bindings',
+        { user: 'watcher', role, environment }), 201);
+    await bind('viewer', 'elsewhere');
+    let binding = await bind('viewer', 'test');
+    const { token } = expectOk(await cesid.post('/auth/login', login, { token: null }));
+    const socket = await cesid.socket({ token });
+    await socket.subscribe('fleet');
+    const admin = cesid.token;
+    cesid.token = token;
+    const stream = cesid.follow('/events?topics=fleet');
+    cesid.token = admin;
+    const streamed = (type) => events(stream.stdout).filter(isType(type)).length;
+    await until('a snapshot', () => streamed('snapshot') === 1);
+    expectOk(await restart(cesid));
+    const runs = (m) => m.type === 'process' && m.data.state === 'RUNNING';
+    await socket.next('the restart', runs);
+    await until('the same', () => events(stream.stdout).some(runs));
+
+    const witness = await cesid.socket();
+    await witness.subscribe('fleet');
+    for (let round = 0; round < 3; round++) {
+        if (round > 0) {
+            const from = socket.mark;
+            binding = await bind('viewer', 'test');
+            await socket.next('the truth', isType('snapshot'), { from });
+        }
+        expectOk(await cesid.api('DELETE', `/bindings/${binding.id}`), 204);
+        const [mark, seen] = [socket.mark, witness.mark];
+        const before = streamed('process');
+        expectOk(await restart(cesid));
+        await witness.next('the restart', runs, { from: seen });
+        socket.send({ type: 'ping' });
+        await socket.next('pong', isType('pong'), { from: mark });
+        assert.deepEqual(socket.messages.slice(mark).filter(isType('process')), []);
+        assert.equal(streamed('process'), before);
+    }
+    assert.equal(socket.messages.filter(isType('snapshot')).at(-1).data.nodes.length, 0);
+    expectOk(await cesid.api('DELETE', '/users/watcher'), 204);
+    assert.equal((await within('the close', socket.closed)).code, 1008);
+    await within('the end of the stream', stream.exited);
+    await witness.close();
+});
+
 test('a cookie opens a socket for the own origin only', async () => {
     const answer = await cesid.post('/auth/login',
         { username: 'admin', password: cesid.adminPassword, cookie: true }, { token: null });

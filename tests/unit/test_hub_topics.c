@@ -53,6 +53,49 @@ static void test_session(void **state)
     house_close();
 }
 
+/* Told of a change, the hub sends nothing of the old rights any more, whenever its next look is. */
+static void test_session_at_once(void **state)
+{
+    struct hub_client *pull;
+    struct event *event;
+    struct peer socket;
+    uint64_t seq;
+
+    (void) state;
+    house_open("ping_interval = 30.0;");
+    house_add_node("a", "production");
+    peer_open(&socket);
+    peer_expect(&socket, "hello");
+    peer_says(&socket, "{\"type\":\"subscribe\",\"topics\":[\"fleet\"]}");
+    peer_expect(&socket, "snapshot");
+    assert_int_equal(hub_add_pull(house.hub, house.session, &pull), CESID_OK);
+    for (int i = 0; i < 20; i++) {
+        auth_set(&house.auth, make_session("production", NODE_READ));
+        hub_sessions_changed(house.hub);
+        house_tell("b", "staging", 1);
+        peer_expect(&socket, "resync");
+        peer_expect(&socket, "snapshot");
+        house_tell("b", "staging", 1);
+        house_tell("a", "production", 2);
+        peer_expect_number(&socket, 2);
+        auth_set(&house.auth, make_session("*", NODE_READ));
+        hub_sessions_changed(house.hub);
+        peer_expect(&socket, "resync");
+        peer_expect(&socket, "snapshot");
+        house_tell("b", "staging", 3);
+        peer_expect_number(&socket, 3);
+    }
+    auth_set(&house.auth, NULL);
+    hub_sessions_changed(house.hub);
+    house_tell("a", "production", 4);
+    peer_expect_close(&socket, HUB_CLOSE_POLICY);
+    while (hub_take(pull, clock_after(10), &event, &seq) == CESID_OK)
+        event_unref(&event);
+    hub_client_gone(&pull);
+    peer_leave(&socket);
+    house_close();
+}
+
 static void test_permissions(void **state)
 {
     struct session *all, *narrow;
@@ -337,6 +380,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         NAMED("a session that ends closes, one whose rights change starts anew", test_session),
+        NAMED("changed rights and ended sessions count at once", test_session_at_once),
         NAMED("events reach those who may read their environment", test_permissions),
         NAMED("a topic brings its own messages, a bad one an error", test_topics),
         NAMED("operations and activity reach who asked for them", test_activity),
