@@ -76,6 +76,7 @@ struct route {
      * answer besides what all of its kind may. */
     const char *answers;
     const char *problems;
+    bool signed_in;    /* for who signed in: an API token may not, whatever its scope */
     bool any_query;    /* parameters it does not know are not its business: the page's own */
     bool quiet;        /* logged at debug level only: probes, assets */
     bool websocket;    /* no handler: ends in an upgrade */

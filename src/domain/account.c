@@ -285,7 +285,7 @@ static const struct store_statement count_admins = {
     "admin_count", "SELECT COUNT(*) FROM users u JOIN bindings b ON b.user_id = u.id"
                    " WHERE u.active = 1 AND b.role = ? AND b.environment = '*'"};
 
-static bool take_count(void *argument, const struct store_row *row)
+bool account_take_count(void *argument, const struct store_row *row)
 {
     *(int64_t *) argument = store_row_integer(row, 0);
     return false;
@@ -296,7 +296,7 @@ int account_has_admin(struct store *store, bool *has)
     const struct store_value values[] = {store_text(ADMIN_ROLE)};
     int64_t count = 0;
     int status =
-        store_query(store, &count_admins, values, ARRAY_LENGTH(values), take_count, &count);
+        store_query(store, &count_admins, values, ARRAY_LENGTH(values), account_take_count, &count);
     *has = count > 0;
     return status;
 }
@@ -306,7 +306,7 @@ int account_insist_on_admin(struct store_transaction *transaction)
     const struct store_value values[] = {store_text(ADMIN_ROLE)};
     int64_t count = 0;
     int status = store_transaction_query(transaction, &count_admins, values, ARRAY_LENGTH(values),
-                                         take_count, &count);
+                                         account_take_count, &count);
     return status == 0 && count == 0 ? CESID_E_CONFLICT : status;
 }
 
@@ -368,7 +368,7 @@ static int make_admin(struct store_transaction *transaction, void *argument)
     int status = 0;
     if (make->only_first) {
         status = store_transaction_query(transaction, &count_admins, role, ARRAY_LENGTH(role),
-                                         take_count, &count);
+                                         account_take_count, &count);
         if (status == 0 && count > 0)
             status = CESID_E_CONFLICT;
     }

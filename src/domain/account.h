@@ -19,6 +19,8 @@
 bool account_read_user(const struct store_row *row, int first, struct user *user);
 /* Copies a text of a row; false when there is none or it does not fit. */
 bool account_copy_text(char *out, size_t size, const char *text);
+/* For SELECT COUNT(*): argument is an int64_t. */
+bool account_take_count(void *argument, const struct store_row *row);
 /* For the end of a transaction that may have taken the last administrator away: CONFLICT when there
  * is none. */
 int account_insist_on_admin(struct store_transaction *transaction) CESID_WARN_UNUSED;

@@ -16,12 +16,6 @@
 
 #define BINDINGS_OF_A_USER 1000
 
-static bool take_count(void *argument, const struct store_row *row)
-{
-    *(int64_t *) argument = store_row_integer(row, 0);
-    return false;
-}
-
 static char *text_of(const struct store_row *row, int column)
 {
     const char *text = store_row_text(row, column);
@@ -154,7 +148,7 @@ static int role_exists(struct store_transaction *transaction, const char *name, 
     const struct store_value values[] = {store_text(name)};
     int64_t count = 0;
     int status = store_transaction_query(transaction, &find, values, ARRAY_LENGTH(values),
-                                         take_count, &count);
+                                         account_take_count, &count);
     *exists = count > 0;
     return status;
 }
@@ -234,7 +228,7 @@ static int remove_role(struct store_transaction *transaction, void *argument)
         status = CESID_E_NOT_FOUND;
     if (status == 0)
         status = store_transaction_query(transaction, &used, values, ARRAY_LENGTH(values),
-                                         take_count, &count);
+                                         account_take_count, &count);
     if (status == 0 && count > 0) {
         *write->why = "Users are bound to the role: remove those bindings first";
         status = CESID_E_CONFLICT;
@@ -350,7 +344,8 @@ static int insert_binding(struct store_transaction *transaction, void *argument)
         return status;
     const struct store_value values[] = {store_text(write->id), store_text(write->user_id),
                                          store_text(write->role), store_text(write->environment)};
-    status = store_transaction_query(transaction, &count_them, &values[1], 1, take_count, &count);
+    status = store_transaction_query(transaction, &count_them, &values[1], 1, account_take_count,
+                                     &count);
     if (status == 0 && count >= BINDINGS_OF_A_USER)
         status = CESID_E_CONFLICT;
     return status < 0 ? status

@@ -75,12 +75,6 @@ struct create_token {
     const char *scope;
 };
 
-static bool take_count(void *argument, const struct store_row *row)
-{
-    *(int64_t *) argument = store_row_integer(row, 0);
-    return false;
-}
-
 static int create_token(struct store_transaction *transaction, void *argument)
 {
     static const struct store_statement count_them = {
@@ -93,7 +87,7 @@ static int create_token(struct store_transaction *transaction, void *argument)
     const struct store_value owner[] = {store_text(create->user_id)};
     int64_t count = 0;
     int status = store_transaction_query(transaction, &count_them, owner, ARRAY_LENGTH(owner),
-                                         take_count, &count);
+                                         account_take_count, &count);
     if (status == 0 && count >= TOKENS_MAX)
         status = CESID_E_CONFLICT;
     if (status < 0)

@@ -261,6 +261,14 @@ static int check_permission(struct request *request)
     return CESID_E_INTERNAL;
 }
 
+static int check_signed_in(struct request *request)
+{
+    if (!request->route->signed_in || request->session->token_hash[0] == '\0')
+        return 0;
+    problem_detail(&request->problem, "An API token cannot do this: sign in");
+    return CESID_E_FORBIDDEN;
+}
+
 static int validate(struct request *request, const struct mg_request_info *info)
 {
     int error =
@@ -315,6 +323,8 @@ static int serve(struct handling *handling, struct exchange *exchange, bool *upg
         error = check_permission(request);
     if (error == 0)
         error = validate(request, info);
+    if (error == 0)
+        error = check_signed_in(request);
     if (error != 0)
         return error;
     if (request->route->websocket) {

@@ -56,21 +56,9 @@ static int login(struct request *request, struct response *response)
     return error;
 }
 
-/* What belongs to somebody who signed in. */
-static int refuse_token(struct request *request)
-{
-    if (request->session->token_hash[0] == '\0')
-        return 0;
-    problem_detail(&request->problem, "An API token cannot do this: sign in");
-    return CESID_E_FORBIDDEN;
-}
-
 static int logout(struct request *request, struct response *response)
 {
-    int error = refuse_token(request);
-    if (error != 0)
-        return error;
-    error = auth_logout(request->context->auth, request->session);
+    int error = auth_logout(request->context->auth, request->session);
     set_cookie(response, "", 0);
     response_no_content(response);
     return error;
@@ -90,11 +78,9 @@ static int me(struct request *request, struct response *response)
 static int password(struct request *request, struct response *response)
 {
     const char *why = NULL;
-    int error = refuse_token(request);
-    if (error != 0)
-        return error;
-    error = auth_change_password(request->context->auth, request->session,
-                                 request_text(request, "old"), request_text(request, "new"), &why);
+    int error =
+        auth_change_password(request->context->auth, request->session, request_text(request, "old"),
+                             request_text(request, "new"), &why);
     if (error == CESID_E_VALIDATION_FAILED)
         problem_field(&request->problem, "new", "bad_format", "%s",
                       why == NULL ? "is not acceptable" : why);
@@ -160,6 +146,7 @@ static const struct route routes[] = {
      .about = "End the session at once",
      .answers = "204",
      .problems = "403",
+     .signed_in = true,
      .action = "auth.logout",
      .resource = "session"},
     {.method = "GET",
@@ -176,6 +163,7 @@ static const struct route routes[] = {
      .about = "Change the own password; ends the user's other sessions",
      .answers = "204",
      .problems = "403 429",
+     .signed_in = true,
      .action = "auth.password",
      .resource = "user"},
 };

@@ -58,14 +58,6 @@ static int list(struct request *request, struct response *response)
     return error;
 }
 
-static int refuse_token(struct request *request)
-{
-    if (request->session->token_hash[0] == '\0')
-        return 0;
-    problem_detail(&request->problem, "An API token cannot do this: sign in");
-    return CESID_E_FORBIDDEN;
-}
-
 static int take_expiry(struct request *request, int64_t *expires_at)
 {
     const char *text = request_text(request, "expires_at");
@@ -84,9 +76,7 @@ static int create(struct request *request, struct response *response)
 {
     struct token token = {.name = (char *) request_text(request, "name"), .scope = PERMISSIONS_ALL};
     char secret[TOKENS_SIZE];
-    int error = refuse_token(request);
-    if (error == 0)
-        error = take_expiry(request, &token.expires_at);
+    int error = take_expiry(request, &token.expires_at);
     if (error != 0)
         return error;
     if (request_has(request, "scope")) {
@@ -112,9 +102,7 @@ static int create(struct request *request, struct response *response)
 
 static int remove_token(struct request *request, struct response *response)
 {
-    int error = refuse_token(request);
-    if (error == 0)
-        error = tokens_remove(request->context->auth, request->session->user.id,
+    int error = tokens_remove(request->context->auth, request->session->user.id,
                               request_text(request, "id"));
     if (error == 0)
         response_no_content(response);
@@ -164,6 +152,7 @@ static const struct route routes[] = {
      .about = "Create an API token; its secret is shown this once",
      .answers = "201:NewToken",
      .problems = "403 409",
+     .signed_in = true,
      .action = "token.create",
      .resource = "token"},
     {.method = "DELETE",
@@ -174,6 +163,7 @@ static const struct route routes[] = {
      .about = "Revoke an API token at once",
      .answers = "204",
      .problems = "403",
+     .signed_in = true,
      .action = "token.delete",
      .resource = "token"},
 };

@@ -15,7 +15,6 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { Cesid } from '../e2e/lib/cesid.mjs';
 import { Mariadb } from '../e2e/lib/mariadb.mjs';
-import { sleep } from '../e2e/lib/wait.mjs';
 
 const options = Object.fromEntries(process.argv.slice(2).map((word) => word.slice(2).split('=')));
 const seconds = Number(options.seconds ?? 5);
@@ -163,7 +162,6 @@ for (const count of [1, clients])
     result.audit.push(await load(cesid, act, count));
 
 if (rows > 0) {
-    await sleep(1);
     await cesid.stop();
     cesid.stopped = false;
     const begin = performance.now();
