@@ -9,7 +9,7 @@ import { binary, Cesid, configText, run } from './lib/cesid.mjs';
 import { expectOk } from './lib/http.mjs';
 import { scrape } from './lib/metrics.mjs';
 import { Child, freePort, gone, makeDirectory, runToEnd, signal } from './lib/system.mjs';
-import { sleep, until } from './lib/wait.mjs';
+import { sleep, until, within } from './lib/wait.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const isRoot = process.getuid() === 0;
@@ -333,7 +333,7 @@ test('two servers never share a state directory, whatever their stores', async (
     second.port = await freePort();
     second.configure();
     const refused = new Child(binary, ['-c', second.file]);
-    assert.equal((await refused.exited).code, 1);
+    assert.equal((await within('the refusal', refused.exited)).code, 1);
     assert.match(refused.stderr, /another cesid works in this state directory: stop it, or/);
     assert.ok(!existsSync(join(second.directory, 'other.db')), 'nothing was touched');
     await first.login();
