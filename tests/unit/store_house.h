@@ -160,4 +160,21 @@ static inline int insert_two(struct store_transaction *transaction, void *argume
     return status < 0 ? status : *(int *) argument;
 }
 
+/* For a group of tests on one server. */
+static struct mariadb_server server;
+
+static inline int start_mariadb(void **state)
+{
+    (void) state;
+    mariadb_create(&server);
+    return 0;
+}
+
+static inline int stop_mariadb(void **state)
+{
+    (void) state;
+    mariadb_destroy(&server);
+    return 0;
+}
+
 #endif

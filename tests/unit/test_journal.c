@@ -10,8 +10,6 @@
 #define THREADS 8
 #define ROUNDS  25
 
-static struct mariadb_server server;
-
 struct scene {
     struct fixture *f;
     struct config_box *config;
@@ -757,20 +755,6 @@ static void test_a_flood_is_bounded_and_told(void **state)
     ON("without any place for its record nothing is done",                                         \
        test_without_any_place_nothing_is_done),                                                    \
         ON("kill -9 in an outage loses nothing", test_kill_9_in_an_outage_loses_nothing)
-
-static int start_mariadb(void **state)
-{
-    (void) state;
-    mariadb_create(&server);
-    return 0;
-}
-
-static int stop_mariadb(void **state)
-{
-    (void) state;
-    mariadb_destroy(&server);
-    return 0;
-}
 
 int main(void)
 {

@@ -9,8 +9,6 @@
 #define THREADS 8
 #define ROUNDS  20
 
-static struct mariadb_server server;
-
 /* Work as long as they are let: what must be ended from outside. */
 static const struct store_statement sqlite_endless = {
     "endless", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
@@ -45,20 +43,6 @@ static int on_sqlite(void **state)
 static int on_mariadb(void **state)
 {
     make_fixture(state, &server);
-    return 0;
-}
-
-static int start_mariadb(void **state)
-{
-    (void) state;
-    mariadb_create(&server);
-    return 0;
-}
-
-static int stop_mariadb(void **state)
-{
-    (void) state;
-    mariadb_destroy(&server);
     return 0;
 }
 

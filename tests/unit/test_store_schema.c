@@ -9,8 +9,6 @@
 #include "../../src/io/store_sqlite.h"
 #include "cesid/log.h"
 
-static struct mariadb_server server;
-
 static int on_sqlite(void **state)
 {
     log_set_level(NULL, LOG_LEVEL_ERROR);
@@ -231,20 +229,6 @@ static void test_no_migration_without_backup(void **state)
     assert_int_equal(rmdir(backup), 0);
     must_open(f);
     assert_int_equal(roles(f->store), 1);
-}
-
-static int start_mariadb(void **state)
-{
-    (void) state;
-    mariadb_create(&server);
-    return 0;
-}
-
-static int stop_mariadb(void **state)
-{
-    (void) state;
-    mariadb_destroy(&server);
-    return 0;
 }
 
 int main(void)
