@@ -108,7 +108,12 @@ static int clear(void **state)
 static void take_store(struct scene *scene)
 {
     if (scene->f->server != NULL) {
+        int status = 0;
+
         assert_int_equal(kill(scene->f->server->pid, SIGSTOP), 0);
+        /* A busy one goes on answering until all its threads stand. */
+        assert_int_equal(waitpid(scene->f->server->pid, &status, WUNTRACED), scene->f->server->pid);
+        assert_true(WIFSTOPPED(status));
         return;
     }
     assert_int_equal(sqlite3_open(scene->f->path, &scene->lock), SQLITE_OK);

@@ -241,6 +241,8 @@ static void retired_it_keeps_no_connection(void **state)
     while (open_descriptors() > before + 1 && clock_now() < deadline)
         rest();
     assert_int_equal(open_descriptors(), before + 1);
+    while (atomic_load(&peer.closed) < 1 && clock_now() < deadline)
+        rest();
     assert_int_equal(atomic_load(&peer.closed), 1);
     /* Who comes late is served, over a connection of its own. */
     call_once(endpoint, &outcome, NULL, 10);

@@ -1,5 +1,5 @@
 // A button that opens a short list of further actions. Arrow keys walk it, Escape closes it.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { MoreIcon } from './icons.jsx';
 
 const MARGIN = 8; // of the window
@@ -19,7 +19,8 @@ export function Menu({ label, items, short }) {
     const root = useRef(null);
     const shown = items.filter(Boolean);
 
-    useEffect(() => {
+    // Before it is painted: the next key is for the list.
+    useLayoutEffect(() => {
         if (!open)
             return undefined;
         keepInSight(root.current.querySelector('[role="menu"]'));
