@@ -1,8 +1,8 @@
 /*
  * Session tokens: JWT (RFC 7519) in compact form, signed with HS256 and nothing else. Strict: the
  * header must be exactly the one that jwt_sign writes for one of the given keys, the signature is
- * compared in constant time before the payload is looked at, and the payload holds exactly iss,
- * sub, jti, iat and exp. Pure functions, any thread.
+ * compared in constant time before the payload is looked at, and the payload holds iss, sub, jti,
+ * iat and exp in exactly the spelling of jwt_sign. Pure functions, any thread.
  */
 #ifndef CESID_JWT_H
 #define CESID_JWT_H

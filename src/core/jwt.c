@@ -17,12 +17,15 @@
 #define PAYLOAD_MAX 512
 /* A clock that was set back a little must not void fresh tokens. */
 #define SKEW_SECONDS 60
-#define NUMBER_MAX   9007199254740991.0 /* 2^53 - 1: beyond, a JSON number is not exact */
+#define TIME_DIGITS  15 /* a JSON number of them is exact */
+#define TIME_MAX     INT64_C(999999999999999)
 
 #define HEADER_START "{\"alg\":\"HS256\",\"typ\":\"JWT\",\"kid\":\""
 #define HEADER_END   "\"}"
 #define HEADER_MAX   (sizeof HEADER_START + JWT_KID_SIZE + sizeof HEADER_END)
 #define DIGEST_SIZE  32
+
+#define CLAIM_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
 static void make_digest(const void *key, size_t key_length, const char *input, size_t length,
                         unsigned char digest[DIGEST_SIZE])
@@ -58,16 +61,15 @@ static void add_header(struct strbuf *out, const struct jwt_key *key)
 static bool is_claim_text(const char *text)
 {
     size_t length = strlen(text);
-    return length > 0 && length < JWT_TEXT_SIZE &&
-           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
-               length;
+    return length > 0 && length < JWT_TEXT_SIZE && strspn(text, CLAIM_LETTERS) == length;
 }
 
 void jwt_sign(struct strbuf *out, const struct jwt_key *key, const struct jwt_claims *claims)
 {
     CHECK(is_claim_text(claims->issuer) && is_claim_text(claims->subject) &&
           is_claim_text(claims->id));
-    CHECK(claims->issued_at >= 0 && claims->expires_at > claims->issued_at);
+    CHECK(claims->issued_at >= 0 && claims->expires_at > claims->issued_at &&
+          claims->expires_at <= TIME_MAX);
 
     struct strbuf payload;
     strbuf_init(&payload, PAYLOAD_MAX);
@@ -124,52 +126,62 @@ static bool signature_holds(const struct jwt_key *key, const char *text, size_t 
            text_equal_secret(sent, sizeof sent, (const char *) expected, sizeof expected);
 }
 
-static bool read_text(const cJSON *payload, const char *name, char out[JWT_TEXT_SIZE])
+static bool skip(const char **at, const char *text)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(payload, name);
-    if (!cJSON_IsString(item) || !is_claim_text(item->valuestring))
+    size_t length = strlen(text);
+    if (strncmp(*at, text, length) != 0)
         return false;
-    memcpy(out, item->valuestring, strlen(item->valuestring) + 1);
+    *at += length;
     return true;
 }
 
-static bool read_time(const cJSON *payload, const char *name, int64_t *out)
+/* What stands before the value, and the value. */
+static bool read_text(const char **at, const char *before, char out[JWT_TEXT_SIZE])
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(payload, name);
-    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= NUMBER_MAX))
+    if (!skip(at, before))
         return false;
-    *out = (int64_t) item->valuedouble;
-    return (double) *out >= item->valuedouble;
+    size_t length = strspn(*at, CLAIM_LETTERS);
+    if (length == 0 || length >= JWT_TEXT_SIZE)
+        return false;
+    memcpy(out, *at, length);
+    out[length] = '\0';
+    *at += length;
+    return true;
 }
 
+static bool read_time(const char **at, const char *before, int64_t *out)
+{
+    if (!skip(at, before))
+        return false;
+    size_t length = strspn(*at, "0123456789");
+    if (length == 0 || length > TIME_DIGITS || (length > 1 && **at == '0'))
+        return false;
+    *out = 0;
+    for (const char *end = *at + length; *at < end; (*at)++)
+        *out = *out * 10 + (**at - '0');
+    return true;
+}
+
+/* Like the header it has one spelling, that of jwt_sign. */
 static int read_payload(const char *text, size_t length, struct jwt_claims *claims,
                         const char **why)
 {
-    char bytes[PAYLOAD_MAX];
-    int64_t size = base64url_decode(text, length, bytes, sizeof bytes);
+    char bytes[PAYLOAD_MAX + 1];
+    int64_t size = base64url_decode(text, length, bytes, PAYLOAD_MAX);
     if (size < 0) {
         *why = "the payload is not base64url";
         return CESID_E_UNAUTHENTICATED;
     }
-    cJSON *payload = NULL;
-    const char *reason = NULL;
-    if (json_parse(bytes, (size_t) size, &payload, &reason) < 0) {
-        *why = "the payload is not JSON";
-        return CESID_E_UNAUTHENTICATED;
-    }
-    int status = CESID_E_UNAUTHENTICATED;
-    if (!cJSON_IsObject(payload) || cJSON_GetArraySize(payload) != 5)
-        *why = "the payload has other claims than expected";
-    else if (!read_text(payload, "iss", claims->issuer) ||
-             !read_text(payload, "sub", claims->subject) ||
-             !read_text(payload, "jti", claims->id) ||
-             !read_time(payload, "iat", &claims->issued_at) ||
-             !read_time(payload, "exp", &claims->expires_at))
-        *why = "a claim is missing or wrong";
-    else
-        status = 0;
-    cJSON_Delete(payload);
-    return status;
+    bytes[size] = '\0';
+    const char *at = bytes;
+    if (read_text(&at, "{\"iss\":\"", claims->issuer) &&
+        read_text(&at, "\",\"sub\":\"", claims->subject) &&
+        read_text(&at, "\",\"jti\":\"", claims->id) &&
+        read_time(&at, "\",\"iat\":", &claims->issued_at) &&
+        read_time(&at, ",\"exp\":", &claims->expires_at) && skip(&at, "}") && at == bytes + size)
+        return 0;
+    *why = "the payload is not one that this server writes";
+    return CESID_E_UNAUTHENTICATED;
 }
 
 int jwt_verify(const char *token, size_t length, const struct jwt_key *keys, size_t keys_count,

@@ -22,11 +22,11 @@ const only = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const benches = {
     requests: ['node', ['tests/bench/requests.mjs']],
     fleet: ['node', ['tests/bench/fleet.mjs', '1000', '--seconds=15']],
-    hub: ['build/bench/hub', ['500', '10', '100']],
+    hub: ['node', ['tests/bench/hub.mjs', '500', '--pairs=3']],
 };
 // Of all that is measured, what is worth a line: more of these is better, less of all others.
 const better = /per_second|a_second/;
-const left = /^(requests\.(requests|rounds)|fleet\.(nodes|processes|interval|over)|hub\.(clients|stalled|rounds))$|\.(seconds|polls|user_share|connections_made|max_in_flight|max_accepts_per_second|fake_cores)$/;
+const left = /^(requests\.(requests|rounds)|fleet\.(nodes|processes|interval|over))$|\.(seconds|polls|user_share|connections_made|max_in_flight|max_accepts_per_second|fake_cores)$/;
 
 // { "a.b": number } of nested objects.
 function flatten(value, name) {

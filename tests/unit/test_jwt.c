@@ -228,6 +228,15 @@ static void test_forged_payloads(void **state)
         "\"admin\":true}",
         "{\"iss\":\"cesid\",\"sub\":\"a\",\"sub\":\"b\",\"iat\":1700000000,\"exp\":1700003600}",
         PAYLOAD "x",
+        " " PAYLOAD,
+        "{ \"iss\":\"cesid\",\"sub\":\"a\",\"jti\":\"b\",\"iat\":1700000000,\"exp\":1700003600}",
+        "{\"sub\":\"a\",\"iss\":\"cesid\",\"jti\":\"b\",\"iat\":1700000000,\"exp\":1700003600}",
+        "{\"iss\":\"cesid\",\"sub\":\"\\u0061\",\"jti\":\"b\",\"iat\":1700000000,\"exp\":"
+        "1700003600}",
+        "{\"iss\":\"cesid\",\"sub\":\"a\",\"jti\":\"b\",\"iat\":01700000000,\"exp\":1700003600}",
+        "{\"iss\":\"cesid\",\"sub\":\"a\",\"jti\":\"b\",\"iat\":1700000000,\"exp\":}",
+        "{\"iss\":\"cesid\",\"sub\":\"a\",\"jti\":\"b\",\"iat\":1700000000,"
+        "\"exp\":1700003600000000000000000000}",
     };
     struct jwt_claims claims;
     (void) state;
