@@ -1,7 +1,9 @@
 /*
  * The event bus. Publishers (refresh callbacks, operations, registry) push under their own locks
  * and never wait; one thread drains in publication order. A full queue loses the event, never the
- * knowledge that something was lost: an EVENT_LOST takes its place before the next event that fits.
+ * knowledge that something was lost: an EVENT_LOST takes its place before the next event. That one
+ * is taken when half of the queue is free: each loss costs every client a snapshot, so one long
+ * loss is better than many short ones.
  */
 #include "cesid/bus.h"
 
@@ -43,7 +45,7 @@ struct bus *bus_create(size_t capacity)
 {
     struct bus *bus = mem_alloc(sizeof(*bus));
 
-    CHECK(capacity >= 2);
+    CHECK(capacity >= 4);
     bus->capacity = capacity;
     bus->ring = mem_array(capacity, sizeof(bus->ring[0]));
     lock_init(&bus->lock, LOCK_BUS);
@@ -95,7 +97,7 @@ void bus_publish(struct bus *bus, struct event *event)
 
     lock_acquire(&bus->lock);
     event->number = ++bus->number;
-    needed = bus->lost > 0 ? 2 : 1;
+    needed = bus->lost > 0 ? bus->capacity / 2 : 1;
     if (bus->stopping || bus->length + needed > bus->capacity) {
         bus->lost++;
         bus->dropped++;

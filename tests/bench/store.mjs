@@ -93,8 +93,8 @@ async function load(cesid, text, count = clients) {
         cpu_us: rounded(used / done * 1e6), ms: quantiles(tally.took) };
 }
 
-// Copies of one record, in the order of time, a second apart.
-function fill(cesid, count, database) {
+// Copies of one record, in the order of time, a second apart: numbers first to last.
+function fill(cesid, first, last, database) {
     const columns = 'at, level, actor, action, resource, target, environment, result, status, ' +
         'duration, request_id, address, user_agent, details, instance, number, mac, seal';
     const taken = columns.replace('at,', '').replace('actor', database ?
@@ -102,9 +102,9 @@ function fill(cesid, count, database) {
     const id = database ? 'concat(lower(lpad(hex(n), 12, \'0\')), substr(id, 13))' :
         'printf(\'%012x\', n) || substr(id, 13)';
     const from = `(SELECT * FROM activity WHERE action = 'node.update' LIMIT 1) one`;
-    const numbers = database ? `(SELECT seq AS n FROM seq_1_to_${count}) numbers` :
-        `(WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers ` +
-        `LIMIT ${count}) SELECT n FROM numbers) numbers`;
+    const numbers = database ? `(SELECT seq AS n FROM seq_${first}_to_${last}) numbers` :
+        `(WITH RECURSIVE numbers(n) AS (SELECT ${first} UNION ALL ` +
+        `SELECT n + 1 FROM numbers WHERE n < ${last}) SELECT n FROM numbers) numbers`;
     const sql = `INSERT INTO activity (id, ${columns}) SELECT ${id}, n * 1000, ${taken} ` +
         `FROM ${from}, ${numbers};`;
     if (database)
@@ -165,7 +165,9 @@ if (rows > 0) {
     await cesid.stop();
     cesid.stopped = false;
     const begin = performance.now();
-    await fill(cesid, rows, store && ((sql) => mariadb.sql(sql, store.database)));
+    for (let first = 1; first <= rows; first += 50000)
+        await fill(cesid, first, Math.min(first + 49999, rows),
+            store && ((sql) => mariadb.sql(sql, store.database)));
     await cesid.start();
     cesid.token = token;
     result.activity = { rows, filled_in_seconds: rounded((performance.now() - begin) / 1000) };
