@@ -41,12 +41,15 @@ static bool watch(struct rpc_shard *shard, int socket, int what, bool known)
 static int on_socket(CURL *easy, curl_socket_t socket, int what, void *argument, void *known)
 {
     struct rpc_shard *shard = argument;
-    if (what == CURL_POLL_REMOVE) {
-        (void) epoll_ctl(shard->loop->epoll, EPOLL_CTL_DEL, socket, NULL);
-        return 0;
-    }
     struct rpc_transfer *transfer = NULL;
     (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+    if (what == CURL_POLL_REMOVE) {
+        /* libcurl has closed one that was never connected before it says so: the kernel watches it
+         * no more, and its number may be somebody else's by now. */
+        if (transfer == NULL || transfer->connected || transfer->socket != socket)
+            (void) epoll_ctl(shard->loop->epoll, EPOLL_CTL_DEL, socket, NULL);
+        return 0;
+    }
     if (transfer != NULL)
         rpc_transfer_uses_socket(transfer, socket);
     if (!watch(shard, socket, what, known != NULL))
