@@ -24,8 +24,9 @@
 #include "cesid/strbuf.h"
 #include "cesid/thread.h"
 
-/* One curl_multi of 10,000 nodes costs six times as much a poll as one of 500. */
-#define RPC_SHARD_ENDPOINTS 500
+/* With each call libcurl walks the connections of its curl_multi: one of 10,000 nodes costs six
+ * times as much a poll as one of 500, and that a tenth more than one of 128. */
+#define RPC_SHARD_ENDPOINTS 128
 /* Of a shard, those in use included: past it libcurl would drop idle ones that the next poll needs.
  * What bounds them is that each transfer has one, and an endpoint few idle transfers. */
 #define RPC_SHARD_CONNECTIONS 100000L
