@@ -30,6 +30,10 @@ void strbuf_putc(struct strbuf *buffer, char c);
 void strbuf_printf(struct strbuf *buffer, const char *format, ...) CESID_PRINTF(2, 3);
 void strbuf_vprintf(struct strbuf *buffer, const char *format, va_list arguments)
     CESID_PRINTF(2, 0);
+void strbuf_integer(struct strbuf *buffer, int64_t value);
+/* To a millionth and without trailing zeros; those of nine digits and more as exactly as they are.
+ */
+void strbuf_real(struct strbuf *buffer, double value);
 void strbuf_truncate(struct strbuf *buffer, size_t length); /* to at most length */
 bool strbuf_failed(const struct strbuf *buffer);
 char *strbuf_steal(struct strbuf *buffer); /* caller frees; the buffer is empty afterwards */

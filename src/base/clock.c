@@ -9,7 +9,8 @@
 
 #include "cesid/check.h"
 
-#define MILLISECONDS_AT 20 /* in a text of RFC 3339 */
+#define HOURS_AT 11 /* in a text of RFC 3339 */
+#define DAY_MS   INT64_C(86400000)
 
 static int64_t real_monotonic(void)
 {
@@ -64,34 +65,40 @@ double clock_seconds_since(int64_t earlier)
     return now <= earlier ? 0.0 : (double) (now - earlier) / (double) CLOCK_SECOND;
 }
 
+static void put_two(char *out, int64_t number)
+{
+    out[0] = (char) ('0' + number / 10);
+    out[1] = (char) ('0' + number % 10);
+}
+
 void clock_rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t wall_ms)
 {
     static const int64_t first = INT64_C(-62167219200000), last = INT64_C(253402300799999);
-    /* Most calls of a thread are for the same second as the one before. */
+    /* Most calls of a thread are for the same day as the one before. */
     static _Thread_local struct {
-        int64_t second;
-        char text[CLOCK_RFC3339_SIZE]; /* with milliseconds 000 */
+        int64_t day;
+        char text[CLOCK_RFC3339_SIZE]; /* of its beginning */
     } known;
-    int64_t second;
-    unsigned milliseconds;
+    int64_t day, rest;
 
     wall_ms = wall_ms < first ? first : wall_ms > last ? last : wall_ms;
-    milliseconds = (unsigned) (((wall_ms % 1000) + 1000) % 1000);
-    second = (wall_ms - (int64_t) milliseconds) / 1000;
-    if (known.text[0] == '\0' || known.second != second) {
-        time_t seconds = (time_t) second;
+    rest = (wall_ms % DAY_MS + DAY_MS) % DAY_MS;
+    day = (wall_ms - rest) / DAY_MS;
+    if (known.text[0] == '\0' || known.day != day) {
+        time_t seconds = (time_t) (day * (DAY_MS / 1000));
         struct tm parts;
 
         CHECK(gmtime_r(&seconds, &parts) != NULL);
         /* The remainders say to the compiler what the clamp guarantees. */
-        snprintf(known.text, CLOCK_RFC3339_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.000Z",
+        snprintf(known.text, CLOCK_RFC3339_SIZE, "%04u-%02u-%02uT00:00:00.000Z",
                  (unsigned) (parts.tm_year + 1900) % 10000, (unsigned) (parts.tm_mon + 1) % 100,
-                 (unsigned) parts.tm_mday % 100, (unsigned) parts.tm_hour % 100,
-                 (unsigned) parts.tm_min % 100, (unsigned) parts.tm_sec % 100);
-        known.second = second;
+                 (unsigned) parts.tm_mday % 100);
+        known.day = day;
     }
     memcpy(out, known.text, CLOCK_RFC3339_SIZE);
-    out[MILLISECONDS_AT] = (char) ('0' + milliseconds / 100);
-    out[MILLISECONDS_AT + 1] = (char) ('0' + milliseconds / 10 % 10);
-    out[MILLISECONDS_AT + 2] = (char) ('0' + milliseconds % 10);
+    put_two(out + HOURS_AT, rest / 3600000);
+    put_two(out + HOURS_AT + 3, rest / 60000 % 60);
+    put_two(out + HOURS_AT + 6, rest / 1000 % 60);
+    out[HOURS_AT + 9] = (char) ('0' + rest % 1000 / 100);
+    put_two(out + HOURS_AT + 10, rest % 100);
 }

@@ -197,29 +197,15 @@ static void add_text_value(struct strbuf *line, const char *value)
     strbuf_putc(line, '"');
 }
 
-/* A log is mostly numbers, and printf is slow with them. */
-static void add_integer(struct strbuf *line, int64_t value)
-{
-    char digits[24], *at = digits + sizeof(digits);
-    uint64_t rest = value < 0 ? -(uint64_t) value : (uint64_t) value;
-
-    do
-        *--at = (char) ('0' + rest % 10);
-    while ((rest /= 10) > 0);
-    if (value < 0)
-        *--at = '-';
-    strbuf_add(line, at, (size_t) (digits + sizeof(digits) - at));
-}
-
 static void add_value(struct strbuf *line, const struct log_field *field, bool json)
 {
     switch (field->kind) {
     case LOG_FIELD_INTEGER:
-        add_integer(line, field->value.integer);
+        strbuf_integer(line, field->value.integer);
         break;
     case LOG_FIELD_REAL:
         if (isfinite(field->value.real))
-            strbuf_printf(line, "%.6g", field->value.real);
+            strbuf_real(line, field->value.real);
         else
             strbuf_puts(line, "null");
         break;

@@ -3,11 +3,14 @@
  */
 #include "cesid/strbuf.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cesid/memory.h"
+
+#define REAL_EXACT 9007199254.0 /* 2^53 millionths */
 
 /* What an empty buffer shows; never written to, since capacity is 0. */
 static char nothing[1];
@@ -106,6 +109,43 @@ void strbuf_printf(struct strbuf *buffer, const char *format, ...)
     va_start(arguments, format);
     strbuf_vprintf(buffer, format, arguments);
     va_end(arguments);
+}
+
+/* printf is slow with numbers, and lists and logs are mostly those. */
+void strbuf_integer(struct strbuf *buffer, int64_t value)
+{
+    char digits[24], *at = digits + sizeof(digits);
+    uint64_t rest = value < 0 ? -(uint64_t) value : (uint64_t) value;
+
+    do
+        *--at = (char) ('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (value < 0)
+        *--at = '-';
+    strbuf_add(buffer, at, (size_t) (digits + sizeof(digits) - at));
+}
+
+void strbuf_real(struct strbuf *buffer, double value)
+{
+    char fraction[] = ".000000";
+    size_t length = sizeof(fraction) - 1;
+    int64_t millionths;
+
+    if (!(fabs(value) < REAL_EXACT)) {
+        strbuf_printf(buffer, "%.17g", value);
+        return;
+    }
+    millionths = llround(fabs(value) * 1e6);
+    if (value < 0 && millionths > 0)
+        strbuf_putc(buffer, '-');
+    strbuf_integer(buffer, millionths / 1000000);
+    if ((millionths %= 1000000) == 0)
+        return;
+    for (size_t i = length - 1; i > 0; i--, millionths /= 10)
+        fraction[i] = (char) ('0' + millionths % 10);
+    while (fraction[length - 1] == '0')
+        length--;
+    strbuf_add(buffer, fraction, length);
 }
 
 void strbuf_truncate(struct strbuf *buffer, size_t length)

@@ -103,7 +103,7 @@ void json_string(struct json *json, const char *value)
 void json_integer(struct json *json, int64_t value)
 {
     separate(json);
-    strbuf_printf(json->out, "%lld", (long long) value);
+    strbuf_integer(json->out, value);
 }
 
 void json_real(struct json *json, double value)
@@ -113,25 +113,7 @@ void json_real(struct json *json, double value)
         return;
     }
     separate(json);
-    /* Beyond 2^53 there are no decimals to keep. */
-    if (fabs(value) >= 9007199254740992.0) {
-        strbuf_printf(json->out, "%.17g", value);
-        return;
-    }
-    size_t start = json->out->length;
-    strbuf_printf(json->out, "%.6f", value);
-    if (strbuf_failed(json->out))
-        return;
-    size_t end = json->out->length;
-    while (json->out->data[end - 1] == '0')
-        end--;
-    if (json->out->data[end - 1] == '.')
-        end--;
-    strbuf_truncate(json->out, end);
-    if (end - start == 2 && memcmp(json->out->data + start, "-0", 2) == 0) {
-        strbuf_truncate(json->out, start);
-        strbuf_putc(json->out, '0');
-    }
+    strbuf_real(json->out, value);
 }
 
 void json_boolean(struct json *json, bool value)
@@ -155,7 +137,9 @@ void json_time(struct json *json, int64_t wall_ms)
     char text[CLOCK_RFC3339_SIZE];
     clock_rfc3339(text, wall_ms);
     separate(json);
-    strbuf_printf(json->out, "\"%s\"", text);
+    strbuf_putc(json->out, '"');
+    strbuf_add(json->out, text, CLOCK_RFC3339_SIZE - 1);
+    strbuf_putc(json->out, '"');
 }
 
 void json_raw(struct json *json, const char *text, size_t length)

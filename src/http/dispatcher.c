@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 
 #include "cesid/body.h"
 #include "cesid/clock.h"
@@ -19,6 +18,7 @@
 #include "cesid/log.h"
 #include "cesid/memory.h"
 #include "cesid/metrics.h"
+#include "cesid/random.h"
 #include "cesid/recorder.h"
 #include "cesid/request.h"
 #include "cesid/response.h"
@@ -40,10 +40,7 @@ static void make_id(char id[REQUEST_ID_SIZE], const char *sent)
         memcpy(id, sent, length + 1);
         return;
     }
-    unsigned char random[12];
-    CHECK(getrandom(random, sizeof(random), 0) == (ssize_t) sizeof(random));
-    for (size_t i = 0; i < sizeof(random); i++)
-        (void) snprintf(id + 2 * i, 3, "%02x", random[i]);
+    random_hex(id, 12);
 }
 
 static bool is_hex(const char *text, size_t length)

@@ -164,6 +164,50 @@ static void what_is_stolen_belongs_to_the_thief(void **state)
     strbuf_destroy(&buffer);
 }
 
+static void writes_integers(void **state)
+{
+    struct strbuf buffer;
+
+    (void) state;
+    strbuf_init(&buffer, 100);
+    strbuf_integer(&buffer, INT64_MIN);
+    strbuf_putc(&buffer, ' ');
+    strbuf_integer(&buffer, INT64_MAX);
+    strbuf_putc(&buffer, ' ');
+    strbuf_integer(&buffer, 0);
+    assert_string_equal(buffer.data, "-9223372036854775808 9223372036854775807 0");
+    strbuf_destroy(&buffer);
+}
+
+static void writes_reals(void **state)
+{
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {
+        {0, "0"},
+        {-0.0, "0"},
+        {1e-7, "0"},
+        {-1e-7, "0"},
+        {0.000023, "0.000023"},
+        {0.9999999, "1"},
+        {-12.5, "-12.5"},
+        {1784217600.125, "1784217600.125"},
+        {12345678901.25, "12345678901.25"},
+        {1e300, "1.0000000000000001e+300"},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct strbuf buffer;
+
+        strbuf_init(&buffer, 100);
+        strbuf_real(&buffer, cases[i].value);
+        assert_string_equal(buffer.data, cases[i].text);
+        strbuf_destroy(&buffer);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +221,8 @@ int main(void)
         NAMED("strbuf: may be without a limit", may_be_without_a_limit),
         NAMED("strbuf: truncates but never extends", truncates_but_never_extends),
         NAMED("strbuf: what is stolen belongs to the thief", what_is_stolen_belongs_to_the_thief),
+        NAMED("strbuf: writes integers", writes_integers),
+        NAMED("strbuf: writes reals", writes_reals),
     };
     return cmocka_run_group_tests_name("strbuf", tests, NULL, NULL);
 }
