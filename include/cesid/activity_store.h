@@ -69,7 +69,7 @@ int activity_store_page(struct store *store, const struct activity_filter *filte
                         const char *before, size_t limit, struct activity ***records,
                         size_t *count) CESID_WARN_UNUSED;
 /* How many there are, counted up to ACTIVITY_COUNT_MAX. */
-#define ACTIVITY_COUNT_MAX 100000
+#define ACTIVITY_COUNT_MAX 10000
 int activity_store_count(struct store *store, const struct activity_filter *filter,
                          int64_t *count) CESID_WARN_UNUSED;
 /* Calls group for each combination with how often it occurs; one may come several times. */

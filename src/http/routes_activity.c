@@ -314,7 +314,7 @@ static const struct route routes[] = {
      .permission = ACTIVITY_READ,
      .handler = list,
      ROUTE_FIELDS(list_fields),
-     .about = "Who did what, newest first; `total` counts to 100000 and no further",
+     .about = "Who did what, newest first; `total` counts to 10000 and no further",
      .answers = "200:[ActivityRecord]"},
     {.method = "GET",
      .path = "/api/v1/activity/export",

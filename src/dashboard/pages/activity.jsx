@@ -14,7 +14,7 @@ import { Pager, useTrail } from '../components/pager.jsx';
 import { ProblemBox } from '../components/problem.jsx';
 import { PAGE, useActivity } from '../components/useactivity.js';
 
-const COUNTED = 100_000; // the server counts no further
+const COUNTED = 10_000; // the server counts no further
 
 function Export({ filter, format, words }) {
     const link = useRef(null);
