@@ -54,6 +54,7 @@ struct operation_request {
     bool skip_settled;    /* of -all and selections: starting what runs, stopping what is stopped
                              counts as done instead of failing */
     const char *actor;    /* username */
+    const char *address;  /* that it was asked from */
     const char *request_id;
 };
 
@@ -69,7 +70,7 @@ struct operation_outcome {
 
 /* One target's end, for the record of activity. Borrowed. */
 struct operation_told {
-    const char *operation, *actor, *request_id;
+    const char *operation, *actor, *address, *request_id;
     enum operation_action action;
     const char *node, *environment, *process;
     int error;

@@ -48,6 +48,7 @@ static int one(struct request *request, struct response *response, enum operatio
                                        .targets_count = 1,
                                        .force = request_boolean(request, "force"),
                                        .actor = request->session->user.username,
+                                       .address = request->address,
                                        .request_id = request->id};
     int error = operations_submit(request->context->operations, &wanted, &operation);
     if (error != 0)
@@ -107,6 +108,7 @@ static int all(struct request *request, struct response *response, enum operatio
                                        .force = request_boolean(request, "force"),
                                        .skip_settled = true,
                                        .actor = request->session->user.username,
+                                       .address = request->address,
                                        .request_id = request->id};
     int error = operations_submit(request->context->operations, &wanted, &operation);
     free(targets);

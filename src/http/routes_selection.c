@@ -213,6 +213,7 @@ static int submit(struct request *request, struct response *response, enum opera
         .force = request_boolean(request, "force"),
         .skip_settled = true,
         .actor = request->session->user.username,
+        .address = request->address,
         .request_id = request->id};
     int error = operations_submit(request->context->operations, &wanted, &operation);
     free(targets);

@@ -19,6 +19,7 @@ void journal_operation(void *argument, const struct operation_told *told)
     activity_set(record, &record->target, text.data);
     activity_set(record, &record->actor, told->actor);
     activity_set(record, &record->environment, told->environment);
+    activity_set(record, &record->address, told->address);
     activity_set(record, &record->request_id, told->request_id);
     record->status = error_status(told->error);
     record->result = activity_result_of(record->status);

@@ -83,6 +83,7 @@ void operation_unref(struct operation **slot)
     free(operation->targets);
     free(operation->argument);
     free(operation->actor);
+    free(operation->address);
     free(operation->request_id);
     for (size_t i = 0; i < operation->environments_count; i++)
         free(operation->environments[i]);
@@ -186,6 +187,7 @@ static struct operation *create(struct operations *operations,
     operation->action = request->action;
     operation->argument = mem_string(request->argument);
     operation->actor = mem_string(request->actor);
+    operation->address = mem_string(request->address);
     operation->request_id = mem_string(request->request_id);
     operation->context = log_context();
     operation->created_at = clock_wall();

@@ -74,7 +74,7 @@ struct operation {
     char id[OPERATION_ID_SIZE];
     enum operation_action action;
     char *argument; /* the signal, or the text for standard input; NULL for others */
-    char *actor, *request_id;
+    char *actor, *address, *request_id;
     struct log_context context; /* of who asked for it */
     char **environments;        /* of all targets, each once, sorted */
     size_t environments_count;

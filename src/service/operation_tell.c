@@ -27,6 +27,7 @@ static void tell_target(struct operation *operation, struct target *target)
     operations->tell(operations->tell_argument,
                      &(struct operation_told){.operation = operation->id,
                                               .actor = operation->actor,
+                                              .address = operation->address,
                                               .request_id = operation->request_id,
                                               .action = operation->action,
                                               .node = node_name(target->node),

@@ -122,9 +122,9 @@ test('each process of an operation on many has its record', async () => {
         const found = await find({ action: 'process.restart', target: 'beta/*' });
         return found.length === 2 && found;
     });
-    for (const { actor, result, request_id: id, environment, details } of items)
-        assert.deepEqual([actor, result, id, environment, details.operation],
-            ['admin', 'ok', 'many', 'staging', operation.id]);
+    for (const { actor, address, result, request_id: id, environment, details } of items)
+        assert.deepEqual([actor, address, result, id, environment, details.operation],
+            ['admin', '127.0.0.1', 'ok', 'many', 'staging', operation.id]);
     const whole = await one({ action: 'operation.create' });
     assert.equal(whole.request_id, 'many');
 });
