@@ -22,6 +22,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define LOAD_COUNTS_MEMORY 1
+size_t __sanitizer_get_current_allocated_bytes(void);
+#else
+#define LOAD_COUNTS_MEMORY 0 /* other allocators take what they keep for a thread for used */
+#endif
+
 #include "cesid/check.h"
 #include "cesid/clock.h"
 #include "cesid/error.h"
@@ -81,6 +88,16 @@ static inline long load_status(const char *name)
             value = strtol(line + strlen(name), NULL, 10);
     fclose(file);
     return value;
+}
+
+/* KiB that malloc() has given out and not got back. */
+static inline long load_allocated(void)
+{
+#if LOAD_COUNTS_MEMORY
+    return (long) (__sanitizer_get_current_allocated_bytes() / 1024);
+#else
+    return 0;
+#endif
 }
 
 static inline int load_open_files(void)

@@ -15,6 +15,7 @@
 
 #define PORT    29910
 #define STEADY  10
+#define HISTORY 4096 /* KiB: the latest events, which the hub keeps for those who come back */
 #define ANSWERS 30.0 /* seconds that a steady client waits for a message, at most */
 
 /* ---- the clients' process: one thread, so that it is small under a sanitizer too ---- */
@@ -340,7 +341,7 @@ int main(int argc, char **argv)
     struct storm storm = {.house = &house};
     struct thread threads[ARRAY_LENGTH(winds)] = {0};
     int invitations[2], stops[2], status, files;
-    long thread_count, resident;
+    long thread_count, allocated;
     char websocket[200];
     bool good;
     pid_t child;
@@ -371,7 +372,7 @@ int main(int argc, char **argv)
     load_pause(300);
     files = load_open_files();
     thread_count = load_status("Threads:");
-    resident = load_status("VmRSS:");
+    allocated = load_allocated();
     CHECK(write(invitations[1], &house.invitation, sizeof(house.invitation)) ==
           sizeof(house.invitation));
     for (size_t i = 0; i < ARRAY_LENGTH(winds); i++)
@@ -387,7 +388,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "threads: %ld before, %ld after\n", thread_count, load_status("Threads:"));
         good = false;
     }
-    printf("resident: %ld KiB before, %ld after\n", resident, load_status("VmRSS:"));
+    printf("allocated: %ld KiB before, %ld after\n", allocated, load_allocated());
+    if (load_allocated() > allocated + HISTORY)
+        good = false;
     load_close(&house);
     printf("%s\n", good ? "nothing is left" : "FAILED");
     return good ? 0 : 1;
