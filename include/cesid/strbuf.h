@@ -31,8 +31,7 @@ void strbuf_printf(struct strbuf *buffer, const char *format, ...) CESID_PRINTF(
 void strbuf_vprintf(struct strbuf *buffer, const char *format, va_list arguments)
     CESID_PRINTF(2, 0);
 void strbuf_integer(struct strbuf *buffer, int64_t value);
-/* To a millionth and without trailing zeros; those of nine digits and more as exactly as they are.
- */
+/* To a millionth, without trailing zeros; from 9e9 on with the 17 digits that a double has. */
 void strbuf_real(struct strbuf *buffer, double value);
 void strbuf_truncate(struct strbuf *buffer, size_t length); /* to at most length */
 bool strbuf_failed(const struct strbuf *buffer);

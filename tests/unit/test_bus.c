@@ -96,21 +96,36 @@ static void test_order(void **state)
     seen_destroy(&seen);
 }
 
+static void drain_to(struct bus *bus, size_t length)
+{
+    int64_t deadline = clock_after(10);
+
+    while (bus_length(bus) > length)
+        assert_true(clock_now() < deadline);
+}
+
+/* A bus whose sink has the first event and waits with it. */
+static struct bus *start_held(struct seen *seen, size_t capacity)
+{
+    struct bus *bus = bus_create(capacity);
+
+    seen_init(seen);
+    seen->held = true;
+    bus_add_sink(bus, sink, seen);
+    assert_int_equal(bus_start(bus), CESID_OK);
+    bus_publish(bus, some_event());
+    drain_to(bus, 0);
+    return bus;
+}
+
 /* A sink that stalls fills a queue of 4: the rest is lost, and that is told in its place. */
 static void test_overflow(void **state)
 {
-    struct bus *bus = bus_create(4);
     int64_t deadline = clock_after(10);
     struct seen seen;
+    struct bus *bus = start_held(&seen, 4);
 
     (void) state;
-    seen_init(&seen);
-    seen.held = true;
-    bus_add_sink(bus, sink, &seen);
-    assert_int_equal(bus_start(bus), CESID_OK);
-    bus_publish(bus, some_event());
-    while (bus_length(bus) > 0) /* the sink has the first */
-        assert_true(clock_now() < deadline);
     for (int i = 0; i < 10; i++)
         bus_publish(bus, some_event());
     assert_int_equal(bus_dropped(bus), 6);
@@ -147,31 +162,21 @@ static void allow(struct seen *seen, uint64_t count)
 static void test_one_long_loss(void **state)
 {
     enum { CAPACITY = 8 };
-    struct bus *bus = bus_create(CAPACITY);
-    int64_t deadline = clock_after(10);
     struct seen seen;
+    struct bus *bus = start_held(&seen, CAPACITY);
 
     (void) state;
-    seen_init(&seen);
-    seen.held = true;
-    bus_add_sink(bus, sink, &seen);
-    assert_int_equal(bus_start(bus), CESID_OK);
-    bus_publish(bus, some_event());
-    while (bus_length(bus) > 0)
-        assert_true(clock_now() < deadline);
     for (int i = 0; i < CAPACITY + 1; i++)
         bus_publish(bus, some_event());
     assert_int_equal(bus_dropped(bus), 1);
     for (uint64_t room = 1; room < CAPACITY / 2; room++) {
         allow(&seen, room);
-        while (bus_length(bus) > CAPACITY - room)
-            assert_true(clock_now() < deadline);
+        drain_to(bus, CAPACITY - room);
         bus_publish(bus, some_event());
         assert_int_equal(bus_dropped(bus), 1 + room);
     }
     allow(&seen, CAPACITY / 2);
-    while (bus_length(bus) > CAPACITY / 2)
-        assert_true(clock_now() < deadline);
+    drain_to(bus, CAPACITY / 2);
     bus_publish(bus, some_event());
     assert_int_equal(bus_dropped(bus), CAPACITY / 2);
     allow(&seen, CAPACITY + 3);
