@@ -347,7 +347,7 @@ static int insert_binding(struct store_transaction *transaction, void *argument)
     status = store_transaction_query(transaction, &count_them, &values[1], 1, account_take_count,
                                      &count);
     if (status == 0 && count >= BINDINGS_OF_A_USER)
-        status = CESID_E_CONFLICT;
+        status = CESID_E_VALIDATION_FAILED;
     return status < 0 ? status
                       : store_transaction_execute(transaction, &insert, values,
                                                   ARRAY_LENGTH(values), NULL);

@@ -32,7 +32,9 @@ void credentials_find(const struct request *request, struct credentials_found *f
     const char *authorization = request_header(request, "Authorization");
     if (authorization != NULL && strncasecmp(authorization, "Bearer ", 7) == 0) {
         const char *token = authorization + 7 + strspn(authorization + 7, " ");
-        size_t length = strcspn(token, " \t");
+        size_t length = strlen(token);
+        while (length > 0 && strchr(" \t", token[length - 1]) != NULL)
+            length--;
         /* A bearer that cannot be one is still what was sent: the cookie does not stand in. */
         found->credentials.bearer = copy_token(found, token, length) ? found->memory : "";
         return;

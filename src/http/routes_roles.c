@@ -178,9 +178,10 @@ static int create_binding(struct request *request, struct response *response)
                       missing);
         return CESID_E_VALIDATION_FAILED;
     }
+    if (error == CESID_E_VALIDATION_FAILED)
+        problem_field(&request->problem, "user", "invalid", "has as many bindings as one may have");
     if (error == CESID_E_CONFLICT)
-        problem_detail(&request->problem,
-                       "There is such a binding already, or the user has as many as fit");
+        problem_detail(&request->problem, "There is such a binding already");
     if (error != 0)
         return error;
     binding_json(response_json(response), &binding);

@@ -344,9 +344,11 @@ int validate_query(const struct route *route, const char *query, struct values *
             text = nothing;
         if (!route_unescape(next, strlen(next), true, &name_length) ||
             (text != nothing && !route_unescape(text, strlen(text), true, &text_length)) ||
-            !text_is_utf8(next, name_length) || !text_is_utf8(text, text_length))
+            !text_is_utf8(next, name_length) || !text_is_utf8(text, text_length)) {
+            problem_detail(problem, "The query is malformed: a %% stands before two hexadecimal "
+                                    "digits, and what they spell is UTF-8");
             error = CESID_E_BAD_REQUEST;
-        else
+        } else
             query_parameter(route, next, text, values, problem);
     }
     free(copy);

@@ -194,7 +194,8 @@ test('a binding gives and takes at once, over HTTP and on an open WebSocket', as
     assert.deepEqual(await seen(), ['node-production', 'node-staging']);
     await socket.next('a snapshot with both', (message) => message.type === 'snapshot' &&
         message.data.nodes.length === 2);
-    expectProblem(await cesid.post('/bindings', body), 409, 'conflict');
+    const again = expectProblem(await cesid.post('/bindings', body), 409, 'conflict');
+    assert.equal(again.detail, 'There is such a binding already');
 
     expectOk(await cesid.api('DELETE', `/bindings/${first}`), 204);
     assert.deepEqual(await seen(), ['node-production']);

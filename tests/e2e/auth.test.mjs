@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test';
 import { Cesid } from './lib/cesid.mjs';
 import { Fleet } from './lib/fleet.mjs';
 import { expectOk, expectProblem } from './lib/http.mjs';
+import { raw } from './lib/raw.mjs';
 import { until, within } from './lib/wait.mjs';
 
 let fleet, cesid;
@@ -117,6 +118,14 @@ test('R3.2 R3.3 every route looks at credentials the same way, streams included'
         return true;
     });
     assert.equal((await cesid.process('alpha', 'cat:cat')).state, 'RUNNING');
+});
+
+test('what stands behind a token is not overlooked', async () => {
+    for (const [behind, status] of [['', 200], [' ', 200], [' x', 401], [',', 401]]) {
+        const answer = await raw(cesid, 'GET /api/v1/auth/me HTTP/1.1\r\nHost: x\r\n' +
+            `Authorization: Bearer ${cesid.token}${behind}\r\nConnection: close\r\n\r\n`);
+        assert.equal(answer.status, status, JSON.stringify(behind));
+    }
 });
 
 test('a token in the query string is no credential', async () => {

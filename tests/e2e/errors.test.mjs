@@ -94,6 +94,11 @@ test('R9.1 paths are decoded once, segment by segment', async () => {
         assert.ok([400, 404].includes(answer.status), `${path}: ${answer.status}`);
         expectProblem(answer, answer.status, answer.status === 400 ? 'bad_request' : 'not_found');
     }
+    for (const query of ['q=%zz', 'q=%ff', 'q=%', '%zz=1']) {
+        const answer = await raw(cesid, `GET /api/v1/nodes?${query} HTTP/1.1\r\nHost: x\r\n` +
+            `Authorization: Bearer ${cesid.token}\r\nConnection: close\r\n\r\n`);
+        assert.match(expectProblem(answer, 400, 'bad_request').detail, /^The query is malformed/);
+    }
     const process = encodeURIComponent('workers:crunch_00');
     assert.equal((await cesid.get(`/nodes/gamma/processes/${process}`)).id, 'workers:crunch_00');
     assert.equal((await cesid.get('/nodes/%61lpha')).name, 'alpha');
