@@ -83,8 +83,9 @@ bool request_still_allows(const struct request *request, enum permission permiss
 bool request_cancelled(void *request);
 
 /* One of server.streams, for whoever holds a worker long. False: all are taken. Given back at the
- * end of the request. */
+ * end of the request, or before. */
 bool request_take_stream(struct request *request);
+void request_return_stream(struct request *request);
 
 /* A call to the request's node: asks the breaker, waits, reports to the breaker, and fills in the
  * problem on failure. init with supervisor_call_init; destroyed here in every case. The caller

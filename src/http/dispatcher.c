@@ -140,8 +140,7 @@ static void begin(struct handling *handling, struct serving *serving,
 static void end(struct handling *handling)
 {
     struct request *request = &handling->request;
-    if (request->streams_permit)
-        atomic_fetch_sub(&request->serving->streams, 1);
+    request_return_stream(request);
     response_destroy(&handling->response);
     if (request->session != NULL)
         session_unref(&request->session);
@@ -395,6 +394,9 @@ int dispatcher_request(struct serving *serving, struct mg_connection *connection
     } else {
         if (handling->request.body_unread)
             handling->request.keep_alive = false;
+        /* Whoever has the answer finds the permit free that it waited with. */
+        if (!handling->response.streaming)
+            request_return_stream(&handling->request);
         response_send(&handling->response, error);
         status = handling->response.status;
     }

@@ -106,6 +106,13 @@ bool request_take_stream(struct request *request)
     return true;
 }
 
+void request_return_stream(struct request *request)
+{
+    if (request->streams_permit)
+        atomic_fetch_sub(&request->serving->streams, 1);
+    request->streams_permit = false;
+}
+
 int request_call_failed(struct request *request, const struct supervisor_result *result)
 {
     int error = result->error;

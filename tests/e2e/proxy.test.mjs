@@ -168,7 +168,7 @@ test('nginx: the record has the address that the proxy saw, whatever the client 
     for (const [id, localAddress, headers] of [['through-1', '127.0.0.5', {}],
         ['through-2', '127.0.0.6', claims]]) {
         expectOk(await ask('POST', '/api/v1/nodes/alpha/start-all', { via: { localAddress },
-            headers: { ...session, ...headers, 'X-Request-ID': id } }), 202);
+            headers: { ...session, ...headers, 'X-Request-ID': id, Prefer: 'wait=10' } }));
         assert.equal(await recorded(below, id), localAddress);
     }
     // The scheme is the proxy's word as well: the cookie stays Secure.
