@@ -58,6 +58,7 @@ class Herd {
         const stats = await this.all((part) => part.order('stats'));
         const sum = (key) => stats.reduce((total, one) => total + key(one), 0);
         return { polls: sum((one) => one.calls[polls] ?? 0), accepted: sum((one) => one.accepted),
+            bytes: sum((one) => one.received + one.sent),
             max_in_flight: sum((one) => one.max_in_flight),
             max_accepts_per_second: sum((one) => one.max_accepts_per_second) };
     }
@@ -96,6 +97,7 @@ async function measure(cesid, herd, from) {
         polls: done,
         polls_per_second: Math.round(done / took),
         cpu_us_per_poll: Number((cpu / done * 1e6).toFixed(1)),
+        bytes_per_poll: Math.round(stats.bytes / done),
         cores: Number((cpu / took).toFixed(4)),
         user_share: Number(((after.user - before.user) / cpu).toFixed(2)),
         polls_per_second_of_one_core: Math.round(done / cpu),

@@ -431,8 +431,10 @@ void answer_wake(struct connection *connection)
         connection->wake_at =
             fake.monotonic +
             (connection->node->fault_argument > 0 ? connection->node->fault_argument : 1.0);
-        if (send(connection->fd, connection->out.data + connection->sent, 1, MSG_NOSIGNAL) == 1)
+        if (send(connection->fd, connection->out.data + connection->sent, 1, MSG_NOSIGNAL) == 1) {
             connection->sent++;
+            fake.sent++;
+        }
         if (connection->sent == connection->out.length) {
             connection->out.length = connection->sent = 0;
             connection_timed(connection, false);

@@ -163,6 +163,7 @@ void connection_push(struct connection *connection)
             return;
         }
         connection->sent += (size_t) sent;
+        fake.sent += (uint64_t) sent;
     }
     if (connection->dead)
         return;
@@ -191,6 +192,7 @@ void connection_send(struct connection *connection, const char *data, size_t len
         }
         if (sent < 0)
             sent = 0;
+        fake.sent += (uint64_t) sent;
     }
     buffer_add(&connection->out, data + sent, length - (size_t) sent);
 }
@@ -280,6 +282,7 @@ static void connection_ready(struct watched *self, uint32_t events)
             connection_close(connection, false);
             return;
         }
+        fake.received += (uint64_t) got;
         if (connection->mode != MODE_HUNG)
             connection->in.length += (size_t) got;
         take_requests(connection);

@@ -228,10 +228,11 @@ static void stats(struct order *order)
     buffer_printf(order->out,
                   "{\"accepted\": %llu, \"open\": %u, \"in_flight\": %u, \"max_in_flight\": %u, "
                   "\"max_open\": %u, \"max_accepts_per_second\": %u, \"requests\": %llu, "
-                  "\"unauthorized\": %llu, \"calls\": {",
+                  "\"unauthorized\": %llu, \"received\": %llu, \"sent\": %llu, \"calls\": {",
                   (unsigned long long) sum_accepted, sum_open, fake.in_flight, fake.max_in_flight,
                   fake.max_open, fake.max_accepts_per_second, (unsigned long long) fake.requests,
-                  (unsigned long long) fake.unauthorized);
+                  (unsigned long long) fake.unauthorized, (unsigned long long) fake.received,
+                  (unsigned long long) fake.sent);
     for (int i = 0; rpc_method_name(i) != NULL; i++) {
         if (sums[i] == 0)
             continue;
@@ -304,7 +305,7 @@ static void reset(void)
         node->accepted = node->lag_count = 0;
         node->last_poll = 0;
     }
-    fake.accepted = fake.requests = fake.unauthorized = 0;
+    fake.accepted = fake.requests = fake.unauthorized = fake.received = fake.sent = 0;
     fake.max_open = fake.open;
     fake.max_in_flight = fake.in_flight;
     fake.max_accepts_per_second = 0;

@@ -139,6 +139,7 @@ struct fake {
     bool quit;
 
     uint64_t accepted, requests, unauthorized;
+    uint64_t received, sent; /* bytes */
     unsigned open, max_open, in_flight, max_in_flight;
     unsigned accepts_this_second, max_accepts_per_second;
     long this_second;
