@@ -23,6 +23,7 @@
 #include "cesid/request.h"
 #include "cesid/response.h"
 #include "cesid/routes.h"
+#include "cesid/text.h"
 #include "cesid/websocket.h"
 
 #define WAIT_MOST 120.0
@@ -335,17 +336,24 @@ static int serve(struct handling *handling, struct exchange *exchange, bool *upg
     return request->route->handler(request, &handling->response);
 }
 
+#define OTHER_METHOD "other"
+
 /* Label values are words of ours: a method that nobody knows is not. */
-static void count_served(const struct request *request, const struct response *response)
+static const char *method_label(const char *method)
 {
     static const char *const methods[] = {"GET",   "HEAD",   "POST",   "PUT",
                                           "PATCH", "DELETE", "OPTIONS"};
-    const char *route = route_label(request->route);
-    const char *method = "other";
-    char status[8];
     for (size_t i = 0; i < ARRAY_LENGTH(methods); i++)
-        if (strcmp(request->method, methods[i]) == 0)
-            method = methods[i];
+        if (strcmp(method, methods[i]) == 0)
+            return methods[i];
+    return OTHER_METHOD;
+}
+
+static void count_served(const struct request *request, const struct response *response)
+{
+    const char *route = route_label(request->route);
+    const char *method = method_label(request->method);
+    char status[8];
     (void) snprintf(status, sizeof(status), "%d", response->status);
     metrics_count(METRIC_HTTP_REQUESTS, route, method, status);
     metrics_observe(METRIC_HTTP_DURATION, clock_seconds_since(request->started), route);
@@ -423,6 +431,23 @@ static int judge(const struct serving *serving, int status, const struct exchang
     return status >= 500 && status != 505 ? CESID_E_INTERNAL : CESID_E_BAD_REQUEST;
 }
 
+/* CivetWeb stops reading at a method that it does not know; the path it has by then. */
+static int judge_method(struct request *request, const struct mg_request_info *info)
+{
+    char path[ROUTE_URI_MAX + 1];
+    const char *uri = info->request_uri;
+    if (uri == NULL || uri[0] != '/' || !text_is_name(request->method) ||
+        strcmp(method_label(request->method), OTHER_METHOD) != 0)
+        return CESID_E_BAD_REQUEST;
+    size_t length = strcspn(uri, "?");
+    if (length >= sizeof(path))
+        return CESID_E_URI_TOO_LONG;
+    memcpy(path, uri, length);
+    path[length] = '\0';
+    int error = find_path(request, path);
+    return error == 0 ? find_route(request) : error;
+}
+
 void dispatcher_refuse(struct serving *serving, struct mg_connection *connection, int status,
                        struct exchange *exchange)
 {
@@ -431,6 +456,8 @@ void dispatcher_refuse(struct serving *serving, struct mg_connection *connection
     atomic_fetch_add(&serving->requests, 1);
     begin(handling, serving, connection, exchange);
     handling->request.body_unread = true;
+    if (error == CESID_E_BAD_REQUEST)
+        error = judge_method(&handling->request, mg_get_request_info(connection));
     response_send(&handling->response, error);
     log_served(&handling->request, &handling->response, error);
     count_served(&handling->request, &handling->response);

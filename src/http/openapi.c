@@ -20,11 +20,9 @@
 static const char about_all[] =
     "Watches and drives many supervisord instances.\n\n"
     "HEAD is answered wherever GET is. Every answer carries X-Request-ID: the caller's own, when "
-    "it "
-    "is 1 to 64 of A-Za-z0-9._-, else a new one. A null in a body is as good as nothing. Words of "
-    "a "
-    "choice are taken in any case. Unknown parameters and fields are errors. Times are RFC 3339 in "
-    "UTC, durations are seconds.";
+    "it is 1 to 64 of A-Za-z0-9._-, else a new one. A null in a body is as good as nothing. Words "
+    "of a choice are taken in any case. Unknown parameters and fields are errors. Times are RFC "
+    "3339 in UTC; a date that is sent for one is its midnight. Durations are seconds.";
 
 static bool is_described(const struct route *route)
 {

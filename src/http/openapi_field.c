@@ -21,6 +21,11 @@ static const char *pattern(const struct field *field)
     case FORMAT_PROCESS:
         return "^[^:\\u0000-\\u001f\\u007f]([^\\u0000-\\u001f\\u007f]*"
                "[^:\\u0000-\\u001f\\u007f])?$";
+    case FORMAT_GLOB:
+        return "^[^\\u0000-\\u001f\\u007f]*$";
+    case FORMAT_TIME:
+        return "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?"
+               "([Zz]|[+-][0-9]{2}:[0-9]{2}))?$";
     case FORMAT_TOKEN:
         return "^[A-Za-z0-9._-]+$";
     case FORMAT_TEXT:

@@ -18,32 +18,28 @@
 #define EXPORT_PAGE 500
 #define EXPORT_MAX  ((size_t) 16 << 20) /* of a page's text */
 
-static bool take_time(struct request *request, const char *name, int64_t *at)
+static void take_time(const struct request *request, const char *name, int64_t *at)
 {
     const char *text = request_text(request, name);
-    if (text == NULL || activity_time_parse(text, at))
-        return true;
-    problem_field(&request->problem, name, "bad_format",
-                  "must be a time as in RFC 3339, or a date");
-    return false;
+    if (text != NULL)
+        CHECK(activity_time_parse(text, at));
 }
 
 /* since and until, and nothing else. */
-static int take_range(struct request *request, struct activity_filter *filter)
+static void take_range(const struct request *request, struct activity_filter *filter)
 {
     *filter = (struct activity_filter){.access = request->session->access};
-    bool good = take_time(request, "since", &filter->since);
-    return take_time(request, "until", &filter->until) && good ? 0 : CESID_E_VALIDATION_FAILED;
+    take_time(request, "since", &filter->since);
+    take_time(request, "until", &filter->until);
 }
 
-static int take_filter(struct request *request, struct activity_filter *filter)
+static void take_filter(const struct request *request, struct activity_filter *filter)
 {
-    int error = take_range(request, filter);
+    take_range(request, filter);
     filter->actor = request_text(request, "actor");
     filter->action = request_text(request, "action");
     filter->target = request_text(request, "target");
     filter->result = request_text(request, "result");
-    return error;
 }
 
 static void drop(struct activity **records, size_t count)
@@ -60,9 +56,8 @@ static int list(struct request *request, struct response *response)
     char *before = NULL;
     size_t count = 0, limit = (size_t) request_integer(request, "limit");
     int64_t total = 0;
-    int error = take_filter(request, &filter);
-    if (error == 0)
-        error = page_cursor(request, &before);
+    take_filter(request, &filter);
+    int error = page_cursor(request, &before);
     if (error == 0 && before != NULL && strlen(before) != ACTIVITY_ID_SIZE - 1)
         error = page_bad_cursor(request);
     if (error == 0)
@@ -135,11 +130,10 @@ static int export(struct request *request, struct response *response)
     struct activity **records = NULL;
     char day[CLOCK_RFC3339_SIZE];
     size_t count = 0;
-    int error = take_filter(request, &exporting.filter);
+    take_filter(request, &exporting.filter);
     exporting.csv = strcmp(request_text(request, "format"), "csv") == 0;
     /* The first page decides whether there is an answer at all. */
-    if (error == 0)
-        error = read_page(&exporting, &records, &count);
+    int error = read_page(&exporting, &records, &count);
     if (error != 0) {
         drop(records, count);
         return error;
@@ -252,9 +246,8 @@ static int stats(struct request *request, struct response *response)
 {
     struct statistics statistics = {0};
     struct activity_filter filter;
-    int error = take_range(request, &filter);
-    if (error == 0)
-        error = activity_store_groups(request->context->store, &filter, take_group, &statistics);
+    take_range(request, &filter);
+    int error = activity_store_groups(request->context->store, &filter, take_group, &statistics);
     struct json *json = response_json(response);
     json_object(json);
     json_put_integer(json, "total", statistics.total);
@@ -271,10 +264,11 @@ static int stats(struct request *request, struct response *response)
 #define RANGE_FIELDS                                                                               \
     {.name = "since",                                                                              \
      .place = FIELD_QUERY,                                                                         \
+     .format = FORMAT_TIME,                                                                        \
      .maximum = 40,                                                                                \
      .about = "from this time on (RFC 3339, or a date)"},                                          \
     {                                                                                              \
-        .name = "until", .place = FIELD_QUERY, .maximum = 40,                                      \
+        .name = "until", .place = FIELD_QUERY, .format = FORMAT_TIME, .maximum = 40,               \
         .about = "before this time (RFC 3339, or a date)"                                          \
     }
 #define FILTER_FIELDS                                                                              \

@@ -84,6 +84,11 @@ static int create_role(struct request *request, struct response *response)
 static int replace_role(struct request *request, struct response *response)
 {
     const char *name = request_text(request, "name"), *why = NULL;
+    if (request_boolean(request, "builtin")) {
+        problem_field(&request->problem, "builtin", "not_allowed",
+                      "must be false: the roles that come with cesid do not change");
+        return CESID_E_VALIDATION_FAILED;
+    }
     uint32_t permissions = sent_permissions(request);
     int error = roles_replace(request->context->auth, name, permissions, &why);
     if (error != 0)
@@ -213,8 +218,17 @@ static int remove_binding(struct request *request, struct response *response)
 static const struct field list_fields[] = {PAGE_FIELDS};
 static const struct field role_fields[] = {FIELD_ROLE_NAME(FIELD_PATH, false)};
 static const struct field create_fields[] = {FIELD_ROLE_NAME(FIELD_BODY, true), FIELD_PERMISSIONS};
-static const struct field replace_fields[] = {FIELD_ROLE_NAME(FIELD_PATH, false),
-                                              FIELD_PERMISSIONS};
+/* What a GET shows may be sent back whole. */
+static const struct field replace_fields[] = {
+    FIELD_ROLE_NAME(FIELD_PATH, false),
+    FIELD_ROLE_NAME(FIELD_BODY, false),
+    FIELD_PERMISSIONS,
+    {.name = "builtin",
+     .place = FIELD_BODY,
+     .type = FIELD_BOOLEAN,
+     .default_value = "false",
+     .about = "nothing but false"},
+};
 static const struct field bind_fields[] = {
     {.name = "user",
      .place = FIELD_BODY,
@@ -230,8 +244,8 @@ static const struct field bind_fields[] = {
      .about = "name of the role"},
     {.name = "environment",
      .place = FIELD_BODY,
+     .format = FORMAT_GLOB,
      .required = true,
-     .minimum = 1,
      .maximum = 64,
      .about = "where it holds: the name of an environment, a glob of them, or * for all"},
 };

@@ -246,7 +246,7 @@ static int create(struct request *request, struct response *response)
 
 #define GLOBS(what, longest, text)                                                                 \
     {                                                                                              \
-        .name = (what), .place = FIELD_BODY, .type = FIELD_STRINGS, .minimum = 1,                  \
+        .name = (what), .place = FIELD_BODY, .type = FIELD_STRINGS, .format = FORMAT_GLOB,         \
         .maximum = (longest), .about = (text)                                                      \
     }
 

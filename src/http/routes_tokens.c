@@ -64,12 +64,11 @@ static int take_expiry(struct request *request, int64_t *expires_at)
     *expires_at = 0;
     if (text == NULL)
         return 0;
-    if (!activity_time_parse(text, expires_at))
-        problem_field(&request->problem, "expires_at", "bad_format",
-                      "must be a time, as in 2030-01-31T00:00:00Z");
-    else if (*expires_at <= clock_wall())
-        problem_field(&request->problem, "expires_at", "out_of_range", "must be in the future");
-    return request->problem.fields_total > 0 ? CESID_E_VALIDATION_FAILED : 0;
+    CHECK(activity_time_parse(text, expires_at));
+    if (*expires_at > clock_wall())
+        return 0;
+    problem_field(&request->problem, "expires_at", "out_of_range", "must be in the future");
+    return CESID_E_VALIDATION_FAILED;
 }
 
 static int create(struct request *request, struct response *response)
@@ -119,9 +118,9 @@ static const struct field create_fields[] = {
      .about = "what it is for"},
     {.name = "expires_at",
      .place = FIELD_BODY,
-     .minimum = 1,
-     .maximum = 64,
-     .about = "when it ends (RFC 3339); without, it holds until it is removed"},
+     .format = FORMAT_TIME,
+     .maximum = 40,
+     .about = "when it ends, a time (RFC 3339) or a date; without, it holds until it is removed"},
     {.name = "scope",
      .place = FIELD_BODY,
      .type = FIELD_STRINGS,

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cesid/activity.h"
 #include "cesid/error.h"
 #include "cesid/json.h"
 #include "cesid/memory.h"
@@ -103,6 +104,7 @@ static const char *format_complaint(const struct field *field, const char *text)
 {
     const char *equals;
     char key[65];
+    int64_t time;
     switch (field->format) {
     case FORMAT_NAME:
         return text_is_name(text) ? NULL
@@ -121,6 +123,12 @@ static const char *format_complaint(const struct field *field, const char *text)
         return is_clean(text, false) && text[0] != ':' && text[strlen(text) - 1] != ':'
                    ? NULL
                    : "must be group:name or name";
+    case FORMAT_GLOB:
+        return is_clean(text, false) ? NULL : "must not hold control characters";
+    case FORMAT_TIME:
+        return activity_time_parse(text, &time)
+                   ? NULL
+                   : "must be a time as 2030-01-31T00:00:00Z (RFC 3339), or a date";
     case FORMAT_TOKEN:
         return is_token(text) ? NULL : "must hold only letters, digits, '.', '_' and '-'";
     case FORMAT_TEXT:
@@ -521,6 +529,21 @@ int validate_body(const struct route *route, const char *body, size_t length, st
     return 0;
 }
 
+/* The body may repeat what the path names, not contradict it. */
+static void same_as_path(const struct route *route, const struct values *values,
+                         struct problem *problem)
+{
+    for (size_t i = 0; i < route->fields_count; i++) {
+        const char *name = route->fields[i].name, *text = values->items[i].text;
+        if (route->fields[i].place != FIELD_BODY || text == NULL)
+            continue;
+        size_t path = field_index(route, FIELD_PATH, name);
+        if (path != SIZE_MAX && values->items[path].text != NULL &&
+            strcmp(values->items[path].text, text) != 0)
+            problem_field(problem, name, "not_allowed", "must be that of the path");
+    }
+}
+
 int validate_finish(const struct route *route, struct values *values, struct problem *problem)
 {
     for (size_t i = 0; i < route->fields_count; i++) {
@@ -540,5 +563,6 @@ int validate_finish(const struct route *route, struct values *values, struct pro
             problem_destroy(&none);
         }
     }
+    same_as_path(route, values, problem);
     return problem->fields_total > 0 ? CESID_E_VALIDATION_FAILED : 0;
 }

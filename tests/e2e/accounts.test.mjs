@@ -207,7 +207,7 @@ test('a binding gives and takes at once, over HTTP and on an open WebSocket', as
     expectProblem(await roamer('GET', '/nodes'), 403, 'forbidden');
     expectProblem(await cesid.api('DELETE', `/bindings/${second.id}`), 404, 'not_found');
     for (const [field, wrong] of [['user', { ...body, user: 'nobody' }],
-        ['role', { ...body, role: 'nothing' }]]) {
+        ['role', { ...body, role: 'nothing' }], ['environment', { ...body, environment: 'a\nb' }]]) {
         const { errors } = expectProblem(await cesid.post('/bindings', wrong), 422,
             'validation_failed');
         assert.equal(errors[0].field, field);
@@ -261,6 +261,12 @@ test('a role is made, changed for those who have it, and removed when nobody has
         { body: { permissions: ['process:read', 'node:read'] } }));
     assert.deepEqual(replaced.permissions, ['node:read', 'process:read']);
     assert.deepEqual(await cesid.get('/roles/night'), replaced);
+    assert.deepEqual(expectOk(await cesid.api('PUT', '/roles/night', { body: replaced })), replaced);
+    for (const [field, value] of [['name', 'day'], ['builtin', true]]) {
+        const refused = expectProblem(await cesid.api('PUT', '/roles/night',
+            { body: { ...replaced, [field]: value } }), 422, 'validation_failed');
+        assert.deepEqual(refused.errors.map((error) => error.field), [field]);
+    }
     expectOk(await owl('GET', '/processes'));
     expectProblem(await cesid.api('DELETE', '/roles/night'), 409, 'conflict');
     expectOk(await cesid.api('DELETE', `/bindings/${binding}`), 204);

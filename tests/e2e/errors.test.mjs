@@ -132,6 +132,20 @@ test('R7.1 R7.5 errors from below the dispatcher have the same shape and tell no
     expectOk(await cesid.api('GET', '/nodes'));
 });
 
+test('R7.3 a method that nobody knows is refused like one that the resource does not have', async () => {
+    const ask = (line) => raw(cesid, `${line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    for (const method of ['BREW', 'TRACE', 'get', 'X-Y_Z']) {
+        const answer = await ask(`${method} /api/v1/nodes?limit=1`);
+        expectProblem(answer, 405, 'method_not_allowed');
+        assert.equal(answer.headers.allow, 'GET, HEAD, POST', method);
+        expectProblem(await ask(`${method} /api/v1/nothing`), 404, 'not_found');
+        expectProblem(await ask(`${method} /api/v1/%zz`), 400, 'bad_request');
+    }
+    for (const line of ['BREW', 'BREW ', 'BREW x', 'B"REW /api/v1/nodes', 'BREW\t/api/v1/nodes',
+        'BREW  /api/v1/nodes'])
+        assert.ok([400, 405].includes((await ask(line)).status), line);
+});
+
 test('R10.2 a sane request id is kept, another is replaced', async () => {
     const ask = async (id) => (await cesid.api('GET', '/nodes',
         { headers: id === undefined ? {} : { 'X-Request-ID': id } })).headers['x-request-id'];

@@ -15,7 +15,25 @@
 #include "cesid/memory.h"
 #include "cesid/validate.h"
 
-enum { LIMIT, FORCE, STATE, LABEL, Q, RATIO, NAME, COUNT, TAGS, SECRET, SIGNAL, NODES, LABELS };
+enum {
+    LIMIT,
+    FORCE,
+    STATE,
+    LABEL,
+    Q,
+    RATIO,
+    SINCE,
+    NAME,
+    COUNT,
+    TAGS,
+    SECRET,
+    SIGNAL,
+    NODES,
+    LABELS,
+    WHERE,
+    PLACE,
+    PLACE_AGAIN
+};
 static const struct field fields[] = {
     [LIMIT] = {.name = "limit",
                .place = FIELD_QUERY,
@@ -36,6 +54,7 @@ static const struct field fields[] = {
     [Q] = {.name = "q", .place = FIELD_QUERY, .maximum = 5},
     [RATIO] =
         {.name = "ratio", .place = FIELD_QUERY, .type = FIELD_NUMBER, .minimum = 0, .maximum = 10},
+    [SINCE] = {.name = "since", .place = FIELD_QUERY, .format = FORMAT_TIME, .maximum = 40},
     [NAME] = {.name = "name",
               .place = FIELD_BODY,
               .format = FORMAT_NAME,
@@ -52,9 +71,12 @@ static const struct field fields[] = {
                 .type = FIELD_LABELS,
                 .format = FORMAT_LABEL,
                 .maximum = 40},
+    [WHERE] = {.name = "where", .place = FIELD_BODY, .format = FORMAT_GLOB, .maximum = 40},
+    [PLACE] = {.name = "place", .place = FIELD_PATH, .format = FORMAT_NAME, .maximum = 64},
+    [PLACE_AGAIN] = {.name = "place", .place = FIELD_BODY, .format = FORMAT_NAME, .maximum = 64},
 };
 static const struct route route = {
-    .method = "POST", .path = "/x", .fields = fields, .fields_count = ARRAY_LENGTH(fields)};
+    .method = "POST", .path = "/{place}", .fields = fields, .fields_count = ARRAY_LENGTH(fields)};
 
 struct outcome {
     struct values values;
@@ -64,8 +86,12 @@ struct outcome {
 
 static void run(struct outcome *outcome, const char *query, const char *body)
 {
+    struct route_path path;
     values_init(&outcome->values, &route);
     problem_init(&outcome->problem);
+    assert_int_equal(route_path_decode(&path, "/home"), 0);
+    assert_int_equal(validate_path(&route, &path, 0, &outcome->values), 0);
+    route_path_destroy(&path);
     outcome->error = validate_query(&route, query, &outcome->values, &outcome->problem);
     if (outcome->error == 0)
         outcome->error =
@@ -99,8 +125,11 @@ static void good_input_becomes_values(void **state)
 {
     struct outcome outcome;
     (void) state;
-    run(&outcome, "force&state=running,FATAL&label=a=b&label=c=d%2Ce&q=%C3%A4+b&ratio=1.5",
-        "{\"name\":\"web-1\",\"count\":-5,\"tags\":[\"x\",\"\"],\"secret\":null}");
+    run(&outcome,
+        "force&state=running,FATAL&label=a=b&label=c=d%2Ce&q=%C3%A4+b&ratio=1.5"
+        "&since=2026-01-31T01:02:03.4%2B01:00",
+        "{\"name\":\"web-1\",\"count\":-5,\"tags\":[\"x\",\"\"],\"secret\":null,"
+        "\"where\":\"a' OR 1=1; -- %\",\"place\":\"home\"}");
     struct value *values = outcome.values.items;
     assert_int_equal(outcome.error, 0);
     assert_int_equal(values[LIMIT].integer, 100);
@@ -142,6 +171,10 @@ static void each_field_has_its_error(void **state)
     refused("ratio=nan", good, "ratio", "wrong_type");
     refused("ratio=0x10", good, "ratio", "wrong_type");
     refused("ratio=1e99", good, "ratio", "out_of_range");
+    refused("since=yesterday", good, "since", "bad_format");
+    refused("since=2026-02-30", good, "since", "bad_format");
+    refused("since=2026-01-31T01:02:03", good, "since", "bad_format");
+    refused("since=", good, "since", "too_short");
     refused("Limit=5", good, "Limit", "unknown");
     refused("token=abc", good, "token", "unknown");
     refused("access_token=abc", good, "access_token", "unknown");
@@ -161,6 +194,9 @@ static void each_field_has_its_error(void **state)
     refused("", "{\"name\":\"a\",\"tags\":[\"12345678901\"]}", "tags/0", "too_long");
     refused("", "{\"name\":\"a\",\"secret\":\"ab\"}", "secret", "too_short");
     refused("", "{\"name\":\"a\",\"signal\":\"BOOM\"}", "signal", "not_allowed");
+    refused("", "{\"name\":\"a\",\"where\":\"a\\nb\"}", "where", "bad_format");
+    refused("", "{\"name\":\"a\",\"where\":\"\"}", "where", "too_short");
+    refused("", "{\"name\":\"a\",\"place\":\"elsewhere\"}", "place", "not_allowed");
     (void) snprintf(items, sizeof(items), "state=FATAL");
     for (int i = 0; i < 100; i++)
         (void) snprintf(items + strlen(items), sizeof(items) - strlen(items), ",FATAL");
