@@ -140,6 +140,32 @@ static int check_node(struct hub_client *client, const char *name, enum permissi
     return error;
 }
 
+/* Of a node that is up it is known which processes it has; of another one they may come. */
+static int check_log(struct hub_client *client, const char *topic, const char *node_name)
+{
+    struct node *node;
+    struct node_view *view;
+    int error = check_node(client, node_name, LOG_READ);
+
+    if (error != CESID_OK)
+        return error;
+    node = registry_find(client->hub->registry, node_name);
+    if (node == NULL)
+        return CESID_E_NOT_FOUND;
+    view = node_view(node);
+    if (view->state == NODE_UP) {
+        const char *id = topic + strlen("log:") + strlen(node_name) + 1;
+        char *process = mem_bytes(id, (size_t) (strrchr(topic, ':') - id));
+
+        if (node_view_process(view, process) == NULL)
+            error = CESID_E_NOT_FOUND;
+        free(process);
+    }
+    node_view_unref(&view);
+    node_unref(&node);
+    return error;
+}
+
 static void log_topic_free(struct log_topic *topic)
 {
     for (size_t i = 0; i < topic->pending_count; i++)
@@ -194,7 +220,7 @@ static int subscribe_log(struct hub_client *client, const char *name, const char
     struct log_topic *topic;
     struct event *tail = NULL;
     uint64_t after = 0;
-    int error = check_node(client, node, LOG_READ);
+    int error = check_log(client, name, node);
 
     if (error != CESID_OK)
         return error;

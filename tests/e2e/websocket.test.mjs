@@ -98,7 +98,8 @@ test('operations are told to those who asked', async () => {
 
 test('one bad topic is an error and does not void the others', async () => {
     const socket = await cesid.socket();
-    for (const topic of ['nonsense', 'node:', 'node:nowhere', 'log:alpha', 'log:a:b:c:stdlog']) {
+    for (const topic of ['nonsense', 'node:', 'node:nowhere', 'log:alpha', 'log:a:b:c:stdlog',
+        'log:gamma:lone:nothing:stdout']) {
         const from = socket.mark;
         socket.send({ type: 'subscribe', topics: [topic, 'node:gamma'] });
         const { data } = await socket.next(`the error of ${topic}`, isType('error'), { from });
