@@ -16,12 +16,20 @@ export function makeDirectory() {
     return directory;
 }
 
+// Below the ports that the system gives to connections, so that it stays free until it is taken.
 export async function freePort() {
-    const server = net.createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => server.once('listening', resolve));
-    const { port } = server.address();
-    await new Promise((resolve) => server.close(resolve));
-    return port;
+    for (;;) {
+        const port = 10000 + Math.floor(Math.random() * 22000);
+        const server = net.createServer().listen(port, '127.0.0.1');
+        const free = await new Promise((resolve) => {
+            server.once('listening', () => resolve(true));
+            server.once('error', () => resolve(false));
+        });
+        if (free) {
+            await new Promise((resolve) => server.close(resolve));
+            return port;
+        }
+    }
 }
 
 export async function reachable(where) {
