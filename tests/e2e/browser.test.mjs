@@ -124,6 +124,14 @@ test('a log is followed live and paused', async () => {
     await until('the lines since', async () => await last() > paused + 2);
 });
 
+test('an empty log points to the other one', async () => {
+    await page.goto(`${cesid.url}/nodes/db-1/processes/fatal:fatal`);
+    await page.getByText('stdout is empty so far.').waitFor();
+    await page.getByRole('button', { name: 'Show stderr' }).click();
+    await page.getByRole('tabpanel').getByText('no such luck').first().waitFor();
+    await page.getByRole('button', { name: /^Show std/ }).waitFor({ state: 'detached' });
+});
+
 test('R9.5 names and log lines are text, never HTML', async () => {
     await page.goto(`${cesid.url}/nodes/web-1/processes/${
         encodeURIComponent(`${evilName}:${evilName}`)}`);

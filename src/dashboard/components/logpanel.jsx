@@ -143,6 +143,7 @@ export function LogPanel({ process }) {
         setFrozen(null);
     };
     const empty = shown.lines.length === 0 && !shown.partial;
+    const other = streams.find((name) => name !== stream);
     return (
         <section class="log card flush" aria-label="Log">
             <div class="log-bar">
@@ -211,7 +212,10 @@ export function LogPanel({ process }) {
                                 ? 'Reading…'
                                 : buffer.next > 0
                                   ? 'Nothing new yet.'
-                                  : `${stream} is empty so far.`}
+                                  : `${stream} is empty so far.`}{' '}
+                            {!feed.loading && feeds[other].arrived > 0 && (
+                                <Button label={`Show ${other}`} onClick={() => select(other)} />
+                            )}
                         </p>
                     )}
                 </LogView>
