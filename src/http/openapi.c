@@ -322,11 +322,20 @@ static void add_statuses(bool *may, const char *list)
     }
 }
 
+/* Whether a session may be too little for it: its permissions (a node that one may not read does
+ * not exist), or where it is used from. */
+static bool may_forbid(const struct route *route)
+{
+    bool permission = route->permission != PERMISSION_NONE &&
+                      !(route->scope == ROUTE_NODE && route->permission == NODE_READ);
+    return permission || !is_get(route) || route->check_origin || route->websocket;
+}
+
 static void find_problems(const struct route *route, bool *may)
 {
     add_statuses(may, "400 414 431 500 503");
     if (route->scope != ROUTE_PUBLIC)
-        add_statuses(may, "401 403 504");
+        add_statuses(may, may_forbid(route) ? "401 403 504" : "401 504");
     if (has_place(route, FIELD_PATH))
         add_statuses(may, "404");
     if (!route->any_query)
