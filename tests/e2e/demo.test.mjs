@@ -12,7 +12,10 @@ import { sleep, until, within } from './lib/wait.mjs';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 
 async function demo(...args) {
-    const child = new Child('scripts/demo', args, { cwd: root });
+    return await up(new Child('scripts/demo', args, { cwd: root }));
+}
+
+async function up(child) {
     const began = performance.now();
     await until('the demo is up', () => {
         if (!child.running)
@@ -69,6 +72,11 @@ function readme(section) {
     return text.split('\n').filter((line) => line.startsWith('    ')).map((line) => line.slice(4))
         .join('\n').split('\n$ ')[0];
 }
+
+test('started in the background by a script it ends with SIGINT, too', async () => {
+    await interrupt(await up(new Child('sh', ['-c', 'trap "" INT; exec scripts/demo'],
+        { cwd: root })));
+});
 
 test('what README.md says to paste into a shell works with the demo', async () => {
     const running = await demo();
