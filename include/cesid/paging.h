@@ -22,7 +22,7 @@
      .default_value = "100",                                                                       \
      .about = "how many at most"},                                                                 \
     {                                                                                              \
-        .name = "cursor", .place = FIELD_QUERY, .format = FORMAT_TOKEN, .maximum = 4096,           \
+        .name = "cursor", .place = FIELD_QUERY, .format = FORMAT_CURSOR, .maximum = 4096,          \
         .about = "`next` of the page before"                                                       \
     }
 
@@ -37,15 +37,18 @@ struct page {
 };
 
 /* For lists in the order of strcmp(key): begin, then for each item that matches the filters
- * page_admits, and when it says so write it; then end. VALIDATION_FAILED for a bad cursor. */
-int page_begin(struct page *page, struct request *request,
-               struct response *response) CESID_WARN_UNUSED;
+ * page_admits, and when it says so write it; then end, which also frees. */
+void page_begin(struct page *page, const struct request *request, struct response *response);
 bool page_admits(struct page *page, const char *key);
-void page_end(struct page *page); /* also frees; call it after page_begin gave 0 */
+void page_end(struct page *page);
 
-/* The key in the request's cursor: 0 and *key (caller frees; NULL when there is no cursor). */
-int page_cursor(struct request *request, char **key) CESID_WARN_UNUSED;
-int page_bad_cursor(struct request *request); /* the problem for one that makes no sense */
+/* The key in the request's cursor; caller frees; NULL when there is no cursor. */
+char *page_cursor(const struct request *request);
+/* What FORMAT_CURSOR checks: the key, caller frees, or NULL for what is no cursor at all. */
+char *page_cursor_decode(const char *cursor);
+#define PAGE_BAD_CURSOR "is not a cursor of this list"
+/* For lists whose keys have a form of their own (struct route's check). */
+void page_bad_cursor(struct request *request);
 void page_cursor_put(struct json *json, const char *key); /* "next": …; NULL: null */
 
 #endif

@@ -36,6 +36,7 @@ enum field_format {
     FORMAT_PROCESS, /* "group:name" or "name" */
     FORMAT_GLOB,    /* on one line: names can be matched with it */
     FORMAT_TOKEN,   /* [A-Za-z0-9._-]: ids, cursors */
+    FORMAT_CURSOR,  /* paging.h */
     FORMAT_TIME,    /* activity_time_parse: RFC 3339, or a date for its midnight in UTC */
     FORMAT_SECRET   /* as TEXT, and shown nowhere */
 };
@@ -67,6 +68,9 @@ struct route {
     enum permission permission;
     /* 0, or a cesid_error with the request's problem filled in as far as there is more to say. */
     int (*handler)(struct request *request, struct response *response);
+    /* What the fields cannot say, NULL for nothing: adds to the request's problem, beside what is
+     * wrong already. The text of a wrong field is NULL, its items are missing. */
+    void (*check)(struct request *request);
     const struct field *fields;
     size_t fields_count;
     const char *about;

@@ -275,9 +275,12 @@ static int validate(struct request *request, const struct mg_request_info *info)
     if (error == 0)
         error = validate_body(request->route, request->body, request->body_length, &request->values,
                               &request->problem);
-    if (error == 0)
-        error = validate_finish(request->route, &request->values, &request->problem);
-    return error;
+    if (error != 0)
+        return error;
+    error = validate_finish(request->route, &request->values, &request->problem);
+    if (request->route->check != NULL)
+        request->route->check(request);
+    return request->problem.fields_total > 0 ? CESID_E_VALIDATION_FAILED : error;
 }
 
 static int serve(struct handling *handling, struct exchange *exchange, bool *upgrade)

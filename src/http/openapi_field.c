@@ -23,6 +23,8 @@ static const char *pattern(const struct field *field)
                "[^:\\u0000-\\u001f\\u007f])?$";
     case FORMAT_GLOB:
         return "^[^\\u0000-\\u001f\\u007f]*$";
+    case FORMAT_CURSOR:
+        return "^[A-Za-z0-9_-]+$";
     case FORMAT_TIME:
         return "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?"
                "([Zz]|[+-][0-9]{2}:[0-9]{2}))?$";

@@ -10,26 +10,26 @@
 #include "cesid/memory.h"
 #include "cesid/text.h"
 
-int page_bad_cursor(struct request *request)
-{
-    problem_field(&request->problem, "cursor", "bad_format", "is not a cursor of this list");
-    return CESID_E_VALIDATION_FAILED;
-}
-
-int page_cursor(struct request *request, char **key)
+char *page_cursor(const struct request *request)
 {
     const char *cursor = request_text(request, "cursor");
-    *key = NULL;
-    if (cursor == NULL)
-        return 0;
+    return cursor == NULL ? NULL : page_cursor_decode(cursor);
+}
+
+char *page_cursor_decode(const char *cursor)
+{
     size_t length = strlen(cursor);
-    *key = mem_alloc(length + 1);
-    int64_t size = base64url_decode(cursor, length, *key, length);
-    if (size >= 0 && strlen(*key) == (size_t) size && text_is_utf8(*key, (size_t) size))
-        return 0;
-    free(*key);
-    *key = NULL;
-    return page_bad_cursor(request);
+    char *key = mem_alloc(length + 1);
+    int64_t size = base64url_decode(cursor, length, key, length);
+    if (size >= 0 && strlen(key) == (size_t) size && text_is_utf8(key, (size_t) size))
+        return key;
+    free(key);
+    return NULL;
+}
+
+void page_bad_cursor(struct request *request)
+{
+    problem_field(&request->problem, "cursor", "bad_format", PAGE_BAD_CURSOR);
 }
 
 void page_cursor_put(struct json *json, const char *key)
@@ -42,17 +42,14 @@ void page_cursor_put(struct json *json, const char *key)
     strbuf_destroy(&cursor);
 }
 
-int page_begin(struct page *page, struct request *request, struct response *response)
+void page_begin(struct page *page, const struct request *request, struct response *response)
 {
-    *page = (struct page){.limit = request_integer(request, "limit")};
-    int error = page_cursor(request, &page->after);
-    if (error != 0)
-        return error;
-    page->json = response_json(response);
+    *page = (struct page){.json = response_json(response),
+                          .limit = request_integer(request, "limit"),
+                          .after = page_cursor(request)};
     json_object(page->json);
     json_key(page->json, "items");
     json_array(page->json);
-    return 0;
 }
 
 bool page_admits(struct page *page, const char *key)

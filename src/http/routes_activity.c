@@ -49,20 +49,24 @@ static void drop(struct activity **records, size_t count)
     free(records);
 }
 
+static void check_cursor(struct request *request)
+{
+    char *before = page_cursor(request);
+    if (before != NULL && strlen(before) != ACTIVITY_ID_SIZE - 1)
+        page_bad_cursor(request);
+    free(before);
+}
+
 static int list(struct request *request, struct response *response)
 {
     struct activity_filter filter;
     struct activity **records = NULL;
-    char *before = NULL;
+    char *before = page_cursor(request);
     size_t count = 0, limit = (size_t) request_integer(request, "limit");
     int64_t total = 0;
     take_filter(request, &filter);
-    int error = page_cursor(request, &before);
-    if (error == 0 && before != NULL && strlen(before) != ACTIVITY_ID_SIZE - 1)
-        error = page_bad_cursor(request);
-    if (error == 0)
-        error = activity_store_page(request->context->store, &filter, before, limit + 1, &records,
-                                    &count);
+    int error =
+        activity_store_page(request->context->store, &filter, before, limit + 1, &records, &count);
     if (error == 0)
         error = activity_store_count(request->context->store, &filter, &total);
     if (error == 0) {
@@ -307,6 +311,7 @@ static const struct route routes[] = {
      .scope = ROUTE_FLEET,
      .permission = ACTIVITY_READ,
      .handler = list,
+     .check = check_cursor,
      ROUTE_FIELDS(list_fields),
      .about = "Who did what, newest first; `total` counts to 10000 and no further",
      .answers = "200:[ActivityRecord]"},

@@ -7,6 +7,7 @@
 #include "cesid/credentials.h"
 #include "cesid/error.h"
 #include "cesid/metrics.h"
+#include "cesid/password.h"
 #include "cesid/response.h"
 #include "cesid/routes.h"
 #include "cesid/secret.h"
@@ -75,6 +76,13 @@ static int me(struct request *request, struct response *response)
     return 0;
 }
 
+static void check_password(struct request *request)
+{
+    const char *password = request_text(request, "new"), *why;
+    if (password != NULL && password_check(request->session->user.username, password, &why) != 0)
+        problem_field(&request->problem, "new", "bad_format", "%s", why);
+}
+
 static int password(struct request *request, struct response *response)
 {
     const char *why = NULL;
@@ -82,8 +90,7 @@ static int password(struct request *request, struct response *response)
         auth_change_password(request->context->auth, request->session, request_text(request, "old"),
                              request_text(request, "new"), &why);
     if (error == CESID_E_VALIDATION_FAILED)
-        problem_field(&request->problem, "new", "bad_format", "%s",
-                      why == NULL ? "is not acceptable" : why);
+        problem_field(&request->problem, "new", "bad_format", "%s", why);
     else if (error == CESID_E_INVALID_CREDENTIALS)
         problem_detail(&request->problem, "The old password is wrong");
     response_no_content(response);
@@ -123,8 +130,8 @@ static const struct field password_fields[] = {
      .place = FIELD_BODY,
      .format = FORMAT_SECRET,
      .required = true,
-     .minimum = 1,
-     .maximum = 1024,
+     .minimum = PASSWORD_LENGTH_MIN,
+     .maximum = PASSWORD_LENGTH_MAX,
      .about = "the password to have"},
 };
 
@@ -159,6 +166,7 @@ static const struct route routes[] = {
      .path = "/api/v1/auth/password",
      .scope = ROUTE_GLOBAL,
      .handler = password,
+     .check = check_password,
      ROUTE_FIELDS(password_fields),
      .about = "Change the own password; ends the user's other sessions",
      .answers = "204",

@@ -108,9 +108,8 @@ static int config(struct request *request, struct response *response)
     int error = call0(request, "supervisor.getAllConfigInfo", &result);
     if (error == 0 && result.answer.value->type != XMLRPC_ARRAY)
         error = CESID_E_NODE_PROTOCOL;
-    if (error == 0)
-        error = page_begin(&page, request, response);
     if (error == 0) {
+        page_begin(&page, request, response);
         size_t count;
         struct program *programs = sorted_programs(result.answer.value, &count);
         for (size_t i = 0; i < count; i++) {

@@ -99,9 +99,7 @@ static int summary(struct request *request, struct response *response)
     struct page page;
     struct fleet fleet;
     struct tally *tallies = NULL;
-    int error = page_begin(&page, request, response);
-    if (error != 0)
-        return error;
+    page_begin(&page, request, response);
     fleet_open(&fleet, request, PROCESS_READ);
     for (size_t n = 0; n < fleet.count; n++) {
         const struct fleet_node *node = &fleet.nodes[n];
@@ -141,9 +139,7 @@ static int groups(struct request *request, struct response *response)
     struct page page;
     struct fleet fleet;
     struct tally *tallies = NULL;
-    int error = page_begin(&page, request, response);
-    if (error != 0)
-        return error;
+    page_begin(&page, request, response);
     fleet_open(&fleet, request, NODE_READ);
     for (size_t n = 0; n < fleet.count; n++) {
         const struct fleet_node *node = &fleet.nodes[n];
@@ -203,9 +199,7 @@ static int environments(struct request *request, struct response *response)
     struct page page;
     struct fleet fleet;
     struct tally *tallies = NULL;
-    int error = page_begin(&page, request, response);
-    if (error != 0)
-        return error;
+    page_begin(&page, request, response);
     fleet_open(&fleet, request, NODE_READ);
     tally_environments(&fleet, NULL, &tallies);
     HASH_SORT(tallies, by_key);

@@ -69,21 +69,27 @@ static void take_fields(const struct request *request, struct config_node *confi
     }
 }
 
-/* What the field table cannot say: VALIDATION_FAILED, or 0. */
-static int check_settings(struct request *request, const struct config_node *config)
+/* A wrong address may hold a password: it must be refused before the action is recorded. */
+static void check_settings(struct request *request)
 {
-    const char *why = "";
-    if (strncmp(config->url, "http://", 7) != 0 && strncmp(config->url, "https://", 8) != 0)
+    const char *url = request_text(request, "url"), *why = "";
+    const char *username = request_text(request, "username");
+    if (url != NULL && strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
         problem_field(&request->problem, "url", "bad_format",
                       "must begin with http:// or https://; a unix socket belongs into the "
                       "configuration file");
-    else if (config_check_url(config->url, &why) != 0)
+    else if (url != NULL && config_check_url(url, &why) != 0)
         problem_field(&request->problem, "url", "bad_format", "%s", why);
-    if (strchr(config->username, ':') != NULL)
+    if (username != NULL && strchr(username, ':') != NULL)
         problem_field(&request->problem, "username", "bad_format", "may not hold a colon");
-    if (config->password != NULL && config->username[0] == '\0')
-        problem_field(&request->problem, "username", "required", "is missing beside a password");
-    return request->problem.fields_total > 0 ? CESID_E_VALIDATION_FAILED : 0;
+}
+
+static int check_username(struct request *request, const struct config_node *config)
+{
+    if (config->password == NULL || config->username[0] != '\0')
+        return 0;
+    problem_field(&request->problem, "username", "required", "is missing beside a password");
+    return CESID_E_VALIDATION_FAILED;
 }
 
 static int check_environment(struct request *request, const char *environment)
@@ -111,7 +117,7 @@ static int create(struct request *request, struct response *response)
                                  .verify = true,
                                  .enabled = true};
     take_fields(request, &config);
-    int error = check_settings(request, &config);
+    int error = check_username(request, &config);
     if (error == 0)
         error = check_environment(request, config.environment);
     if (error == 0)
@@ -148,7 +154,9 @@ static int edit(void *argument, struct config_node *config)
         problem_field(&request->problem, "password", "required",
                       "must be given again with another url");
     free(url);
-    return error != 0 ? error : check_settings(request, config);
+    if (error == 0)
+        error = check_username(request, config);
+    return request->problem.fields_total > 0 ? CESID_E_VALIDATION_FAILED : error;
 }
 
 static int change(struct request *request, struct response *response)
@@ -226,6 +234,7 @@ static const struct route routes[] = {
      .scope = ROUTE_FLEET,
      .permission = NODE_WRITE,
      .handler = create,
+     .check = check_settings,
      ROUTE_FIELDS(create_fields),
      .about = "Add a node, kept in the store",
      .answers = "201:Node",
@@ -237,6 +246,7 @@ static const struct route routes[] = {
      .scope = ROUTE_NODE,
      .permission = NODE_WRITE,
      .handler = change,
+     .check = check_settings,
      ROUTE_FIELDS(change_fields),
      .about = "Change a node of the store",
      .answers = "200:Node",

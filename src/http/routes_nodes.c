@@ -40,9 +40,7 @@ static int list(struct request *request, struct response *response)
 {
     struct page page;
     struct fleet fleet;
-    int error = page_begin(&page, request, response);
-    if (error != 0)
-        return error;
+    page_begin(&page, request, response);
     fleet_open(&fleet, request, NODE_READ);
     for (size_t i = 0; i < fleet.count; i++)
         if (is_wanted(request, &fleet.nodes[i]) && page_admits(&page, fleet.nodes[i].name))

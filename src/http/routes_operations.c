@@ -12,13 +12,10 @@
 static int list(struct request *request, struct response *response)
 {
     struct operation **items = NULL;
-    char *after = NULL;
+    char *after = page_cursor(request);
     int64_t limit = request_integer(request, "limit"), shown = 0, total = 0;
     const char *last = NULL;
     bool more = false;
-    int error = page_cursor(request, &after);
-    if (error != 0)
-        return error;
     size_t count = operations_list(request->context->operations, &items);
     bool passed = after == NULL;
     struct json *json = response_json(response);

@@ -18,9 +18,7 @@ static int list(struct request *request, struct response *response)
 {
     struct page page;
     const struct node_view *view = request->view;
-    int error = page_begin(&page, request, response);
-    if (error != 0)
-        return error;
+    page_begin(&page, request, response);
     for (size_t i = 0; i < view->processes_count; i++) {
         const struct process_view *process = view->processes[i];
         if (request_admits(request, "state", process_state_name(process->statecode)) &&
@@ -225,22 +223,34 @@ static size_t gather(const struct request *request, const struct fleet *fleet,
     return total;
 }
 
+static enum sort sort_of(const struct request *request)
+{
+    enum sort sort = 0;
+    while (strcmp(sorts[sort], request_text(request, "sort")) != 0)
+        sort++;
+    return sort;
+}
+
+/* A cursor belongs to the order in which it was given. */
+static void check_cursor(struct request *request)
+{
+    struct place after;
+    char *cursor = page_cursor(request);
+    if (cursor != NULL && request_text(request, "sort") != NULL &&
+        !place_parse(cursor, sort_of(request), &after))
+        page_bad_cursor(request);
+    free(cursor);
+}
+
 static int fleet_list(struct request *request, struct response *response)
 {
     size_t limit = (size_t) request_integer(request, "limit");
-    struct heap heap = {.capacity = limit + 1};
+    struct heap heap = {.capacity = limit + 1, .sort = sort_of(request)};
     struct place after;
     struct fleet fleet;
-    char *cursor = NULL, *next = NULL;
-    while (strcmp(sorts[heap.sort], request_text(request, "sort")) != 0)
-        heap.sort++;
-    int error = page_cursor(request, &cursor);
-    if (error == 0 && cursor != NULL && !place_parse(cursor, heap.sort, &after))
-        error = page_bad_cursor(request);
-    if (error != 0) {
-        free(cursor);
-        return error;
-    }
+    char *cursor = page_cursor(request), *next = NULL;
+    if (cursor != NULL)
+        CHECK(place_parse(cursor, heap.sort, &after));
     heap.items = mem_array(heap.capacity, sizeof(*heap.items));
     fleet_open(&fleet, request, PROCESS_READ);
     size_t total = gather(request, &fleet, cursor == NULL ? NULL : &after, &heap);
@@ -321,6 +331,7 @@ static const struct route routes[] = {
      .scope = ROUTE_FLEET,
      .permission = PROCESS_READ,
      .handler = fleet_list,
+     .check = check_cursor,
      ROUTE_FIELDS(fleet_fields),
      .about = "Processes across the fleet, failures first",
      .answers = "200:[Process]"},

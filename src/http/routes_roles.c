@@ -46,9 +46,8 @@ static int list_roles(struct request *request, struct response *response)
     struct page page;
     size_t count = 0;
     int error = roles_list(request->context->auth, &roles, &count);
-    if (error == 0)
-        error = page_begin(&page, request, response);
     if (error == 0) {
+        page_begin(&page, request, response);
         for (size_t i = 0; i < count; i++)
             if (page_admits(&page, roles[i].name))
                 role_json(page.json, roles[i].name, roles[i].permissions, roles[i].builtin);
@@ -81,14 +80,16 @@ static int create_role(struct request *request, struct response *response)
     return 0;
 }
 
+static void check_replacement(struct request *request)
+{
+    if (request_boolean(request, "builtin"))
+        problem_field(&request->problem, "builtin", "not_allowed",
+                      "must be false: the roles that come with cesid do not change");
+}
+
 static int replace_role(struct request *request, struct response *response)
 {
     const char *name = request_text(request, "name"), *why = NULL;
-    if (request_boolean(request, "builtin")) {
-        problem_field(&request->problem, "builtin", "not_allowed",
-                      "must be false: the roles that come with cesid do not change");
-        return CESID_E_VALIDATION_FAILED;
-    }
     uint32_t permissions = sent_permissions(request);
     int error = roles_replace(request->context->auth, name, permissions, &why);
     if (error != 0)
@@ -162,10 +163,10 @@ static int list_bindings(struct request *request, struct response *response)
     struct page page;
     size_t count = 0;
     int error = bindings_list(request->context->auth, &bindings, &count);
-    if (error == 0)
-        error = page_begin(&page, request, response);
-    if (error == 0)
+    if (error == 0) {
+        page_begin(&page, request, response);
         show_bindings(&page, bindings, count);
+    }
     bindings_free(&bindings, count);
     return error;
 }
@@ -290,6 +291,7 @@ static const struct route routes[] = {
      .scope = ROUTE_GLOBAL,
      .permission = USER_ADMIN,
      .handler = replace_role,
+     .check = check_replacement,
      ROUTE_FIELDS(replace_fields),
      .about = "Give a role other permissions; who has it has them at once",
      .answers = "200:Role",

@@ -151,24 +151,34 @@ static int check_selection(struct request *request, const struct selection *sele
     return request->problem.fields_total > 0 ? CESID_E_VALIDATION_FAILED : 0;
 }
 
-/* What the field table cannot say. */
-static int check_fields(struct request *request, enum operation_action action)
+/* Whether something of the selection is there; what is wrong in it has been said. */
+static bool selects(const struct request *request)
 {
-    size_t given = 0;
+    const struct problem *problem = &request->problem;
+    for (size_t i = 0; i < problem->fields_count; i++)
+        if (strncmp(problem->fields[i].field, "select", strlen("select")) == 0)
+            return true;
     for (size_t i = 0; i < ARRAY_LENGTH(criteria); i++) {
         size_t count;
         (void) request_items(request, criteria[i], &count);
-        given += count;
+        if (count > 0)
+            return true;
     }
-    if (given == 0)
+    return false;
+}
+
+static void check_fields(struct request *request)
+{
+    const char *action = request_text(request, "action");
+    bool signal = request_has(request, "signal");
+    if (!selects(request))
         problem_field(&request->problem, "select", "required",
                       "must name at least one of environments, nodes, labels, groups, processes "
                       "and states");
-    if (action == OPERATION_SIGNAL && request_text(request, "signal") == NULL)
+    if (action != NULL && strcmp(action, "signal") == 0 && !signal)
         problem_field(&request->problem, "signal", "required", "is required");
-    if (action != OPERATION_SIGNAL && request_has(request, "signal"))
+    if (action != NULL && strcmp(action, "signal") != 0 && signal)
         problem_field(&request->problem, "signal", "not_allowed", "belongs to the action signal");
-    return request->problem.fields_total > 0 ? CESID_E_VALIDATION_FAILED : 0;
 }
 
 static void preview(struct response *response, enum operation_action action,
@@ -229,12 +239,9 @@ static int create(struct request *request, struct response *response)
     struct fleet fleet;
     enum operation_action action = OPERATION_START;
     CHECK(operation_action_parse(request_text(request, "action"), &action));
-    int error = check_fields(request, action);
-    if (error != 0)
-        return error;
     fleet_open(&fleet, request, PROCESS_READ);
     select_all(request, &fleet, &selection);
-    error = check_selection(request, &selection);
+    int error = check_selection(request, &selection);
     if (error == 0 && request_boolean(request, "dry_run"))
         preview(response, action, &selection);
     else if (error == 0)
@@ -307,6 +314,7 @@ static const struct route routes[] = {
      .scope = ROUTE_FLEET,
      .permission = PROCESS_CONTROL,
      .handler = create,
+     .check = check_fields,
      ROUTE_FIELDS(create_fields),
      .about = "Act on every process that a selection covers",
      .answers = "200:Operation|Preview 202:Operation",

@@ -41,9 +41,10 @@ static int list(struct request *request, struct response *response)
     struct page page;
     size_t count = 0;
     int error = tokens_list(request->context->auth, request->session->user.id, &tokens, &count);
-    if (error == 0)
-        error = page_begin(&page, request, response);
-    for (size_t i = 0; i < count && error == 0; i++) {
+    if (error != 0)
+        return error;
+    page_begin(&page, request, response);
+    for (size_t i = 0; i < count; i++) {
         char *key = key_of(&tokens[i]);
         if (page_admits(&page, key)) {
             json_object(page.json);
@@ -52,38 +53,39 @@ static int list(struct request *request, struct response *response)
         }
         free(key);
     }
-    if (error == 0)
-        page_end(&page);
+    page_end(&page);
     tokens_free(&tokens, count);
-    return error;
+    return 0;
 }
 
-static int take_expiry(struct request *request, int64_t *expires_at)
+/* 0: never. */
+static int64_t expiry(const struct request *request)
 {
     const char *text = request_text(request, "expires_at");
-    *expires_at = 0;
-    if (text == NULL)
-        return 0;
-    CHECK(activity_time_parse(text, expires_at));
-    if (*expires_at > clock_wall())
-        return 0;
-    problem_field(&request->problem, "expires_at", "out_of_range", "must be in the future");
-    return CESID_E_VALIDATION_FAILED;
+    int64_t at = 0;
+    if (text != NULL)
+        CHECK(activity_time_parse(text, &at));
+    return at;
+}
+
+static void check_expiry(struct request *request)
+{
+    if (request_text(request, "expires_at") != NULL && expiry(request) <= clock_wall())
+        problem_field(&request->problem, "expires_at", "out_of_range", "must be in the future");
 }
 
 static int create(struct request *request, struct response *response)
 {
-    struct token token = {.name = (char *) request_text(request, "name"), .scope = PERMISSIONS_ALL};
+    struct token token = {.name = (char *) request_text(request, "name"),
+                          .expires_at = expiry(request),
+                          .scope = PERMISSIONS_ALL};
     char secret[TOKENS_SIZE];
-    int error = take_expiry(request, &token.expires_at);
-    if (error != 0)
-        return error;
     if (request_has(request, "scope")) {
         size_t count;
         char *const *items = request_items(request, "scope", &count);
         token.scope = permissions_parse(items, count);
     }
-    error = tokens_create(request->context->auth, request->session->user.id, &token, secret);
+    int error = tokens_create(request->context->auth, request->session->user.id, &token, secret);
     if (error == CESID_E_CONFLICT)
         problem_detail(&request->problem, "You have %d tokens: remove one first", TOKENS_MAX);
     if (error == 0) {
@@ -147,6 +149,7 @@ static const struct route routes[] = {
      .path = "/api/v1/tokens",
      .scope = ROUTE_GLOBAL,
      .handler = create,
+     .check = check_expiry,
      ROUTE_FIELDS(create_fields),
      .about = "Create an API token; its secret is shown this once",
      .answers = "201:NewToken",

@@ -5,6 +5,7 @@
 
 #include "cesid/error.h"
 #include "cesid/paging.h"
+#include "cesid/password.h"
 #include "cesid/response.h"
 #include "cesid/routes.h"
 #include "cesid/users.h"
@@ -15,9 +16,8 @@ static int list(struct request *request, struct response *response)
     struct page page;
     size_t count = 0;
     int error = users_list(request->context->auth, &users, &count);
-    if (error == 0)
-        error = page_begin(&page, request, response);
     if (error == 0) {
+        page_begin(&page, request, response);
         for (size_t i = 0; i < count; i++)
             if (page_admits(&page, users[i].username))
                 user_json(page.json, &users[i]);
@@ -38,16 +38,22 @@ static int one(struct request *request, struct response *response)
     return 0;
 }
 
-/* What the field table cannot say: an address has something on both sides of its @. */
-static int check_email(struct request *request)
+/* Something on both sides of its @. */
+static bool is_address(const char *email)
 {
+    const char *at = strrchr(email, '@');
+    return at != NULL && at > email && at[1] != '\0' && strpbrk(email, " \t\n") == NULL;
+}
+
+static void check_settings(struct request *request)
+{
+    const char *username = request_text(request, "username"), *why;
+    const char *password = request_text(request, "password");
     const char *email = request_text(request, "email");
-    const char *at = email == NULL ? NULL : strrchr(email, '@');
-    if (email == NULL || email[0] == '\0' ||
-        (at != NULL && at > email && at[1] != '\0' && strpbrk(email, " \t\n") == NULL))
-        return 0;
-    problem_field(&request->problem, "email", "bad_format", "is no email address");
-    return CESID_E_VALIDATION_FAILED;
+    if (email != NULL && email[0] != '\0' && !is_address(email))
+        problem_field(&request->problem, "email", "bad_format", "is no email address");
+    if (password != NULL && password_check(username == NULL ? "" : username, password, &why) != 0)
+        problem_field(&request->problem, "password", "bad_format", "%s", why);
 }
 
 static void take_fields(const struct request *request, struct user_settings *settings, bool *active)
@@ -61,9 +67,7 @@ static void take_fields(const struct request *request, struct user_settings *set
 
 static int explain(struct request *request, int error, const char *why)
 {
-    if (error == CESID_E_VALIDATION_FAILED && why != NULL)
-        problem_field(&request->problem, "password", "bad_format", "%s", why);
-    else if (error == CESID_E_CONFLICT && why != NULL)
+    if (error == CESID_E_CONFLICT && why != NULL)
         problem_detail(&request->problem, "%s", why);
     return error;
 }
@@ -74,10 +78,8 @@ static int create(struct request *request, struct response *response)
     struct user user = {0};
     const char *why = NULL;
     bool active;
-    int error = check_email(request);
     take_fields(request, &settings, &active);
-    if (error == 0)
-        error = users_create(request->context->auth, request_text(request, "username"), &settings,
+    int error = users_create(request->context->auth, request_text(request, "username"), &settings,
                              &user, &why);
     if (error != 0)
         return explain(request, error, why);
@@ -94,10 +96,8 @@ static int change(struct request *request, struct response *response)
     struct user user = {0};
     const char *why = NULL;
     bool active;
-    int error = check_email(request);
     take_fields(request, &settings, &active);
-    if (error == 0)
-        error = users_change(request->context->auth, request_text(request, "username"), &settings,
+    int error = users_change(request->context->auth, request_text(request, "username"), &settings,
                              request->session->id, &user, &why);
     if (error != 0)
         return explain(request, error, why);
@@ -125,8 +125,8 @@ static int remove_user(struct request *request, struct response *response)
      .place = FIELD_BODY,                                                                          \
      .format = FORMAT_SECRET,                                                                      \
      .required = (is_new),                                                                         \
-     .minimum = 1,                                                                                 \
-     .maximum = 1024,                                                                              \
+     .minimum = PASSWORD_LENGTH_MIN,                                                               \
+     .maximum = PASSWORD_LENGTH_MAX,                                                               \
      .about = "to sign in with; a new one ends the user's sessions"},                              \
         {.name = "full_name", .place = FIELD_BODY, .maximum = 255, .about = "for people"},         \
         {.name = "email", .place = FIELD_BODY, .maximum = 255, .about = "an address, or nothing"}, \
@@ -155,6 +155,7 @@ static const struct route routes[] = {
      .scope = ROUTE_GLOBAL,
      .permission = USER_ADMIN,
      .handler = create,
+     .check = check_settings,
      ROUTE_FIELDS(create_fields),
      .about = "Create a user, who may do nothing until bound to a role",
      .answers = "201:User",
@@ -174,6 +175,7 @@ static const struct route routes[] = {
      .scope = ROUTE_GLOBAL,
      .permission = USER_ADMIN,
      .handler = change,
+     .check = check_settings,
      ROUTE_FIELDS(change_fields),
      .about = "Change a user; disabling ends the user's sessions",
      .answers = "200:User",

@@ -18,6 +18,7 @@
 #include "cesid/error.h"
 #include "cesid/json.h"
 #include "cesid/memory.h"
+#include "cesid/paging.h"
 #include "cesid/text.h"
 
 void values_init(struct values *values, const struct route *route)
@@ -103,7 +104,7 @@ static bool is_token(const char *text)
 static const char *format_complaint(const struct field *field, const char *text)
 {
     const char *equals;
-    char key[65];
+    char key[65], *cursor;
     int64_t time;
     switch (field->format) {
     case FORMAT_NAME:
@@ -125,6 +126,10 @@ static const char *format_complaint(const struct field *field, const char *text)
                    : "must be group:name or name";
     case FORMAT_GLOB:
         return is_clean(text, false) ? NULL : "must not hold control characters";
+    case FORMAT_CURSOR:
+        cursor = page_cursor_decode(text);
+        free(cursor);
+        return cursor != NULL ? NULL : PAGE_BAD_CURSOR;
     case FORMAT_TIME:
         return activity_time_parse(text, &time)
                    ? NULL
