@@ -72,16 +72,20 @@ static int load_config(const struct options *options, struct config **config)
     return error;
 }
 
-/* The first line of standard input, without its end. NULL: none, or longer than any password. */
+/* The first line of standard input, without its end. NULL: none, longer than any password, or with
+ * a NUL, which would cut it short unseen. */
 static char *read_password(void)
 {
     char line[1024];
+    size_t length = 0;
     char *password = NULL;
 
-    if (fgets(line, sizeof(line), stdin) != NULL && strlen(line) < sizeof(line) - 1) {
-        line[strcspn(line, "\r\n")] = '\0';
-        password = mem_string(line);
-    }
+    for (int c; length < sizeof(line) && (c = getc(stdin)) != EOF && c != '\n';)
+        line[length++] = (char) c;
+    if (length > 0 && line[length - 1] == '\r')
+        length--;
+    if (length > 0 && length < sizeof(line) && memchr(line, '\0', length) == NULL)
+        password = mem_bytes(line, length);
     secret_wipe(line, sizeof(line));
     return password;
 }
@@ -90,7 +94,7 @@ static int create_admin(const struct config *config, const char *name)
 {
     char *password = read_password();
     struct store *store = NULL;
-    const char *why = "the password is read from standard input: one line";
+    const char *why = "the password is read from standard input: one line of text";
     struct strbuf store_why;
     int error = CESID_E_BAD_REQUEST;
 

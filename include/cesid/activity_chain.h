@@ -28,8 +28,9 @@ struct activity_link {
     char mac[ACTIVITY_MAC_SIZE];
 };
 
-/* Reads the key, or makes it (0600) when there is none. INTERNAL and a sentence in *why. */
-int activity_chain_open(const char *state_dir, struct activity_chain **chain,
+/* Reads the key, or makes it (0600) when there is none. reading: makes and remembers nothing.
+ * INTERNAL and a sentence in *why. */
+int activity_chain_open(const char *state_dir, bool reading, struct activity_chain **chain,
                         struct strbuf *why) CESID_WARN_UNUSED;
 void activity_chain_close(struct activity_chain **chain);
 /* Whose chain it is: made with the key. */

@@ -46,11 +46,15 @@ struct binding_record {
 int bindings_list(struct auth *auth, struct binding_record **bindings,
                   size_t *count) CESID_WARN_UNUSED;
 void bindings_free(struct binding_record **bindings, size_t count);
-/* NOT_FOUND and in *missing the field, "user" or "role", whose value nothing has; CONFLICT when
- * there is such a binding, VALIDATION_FAILED when the user has as many as fit. */
+/* What a binding names and nothing has. */
+struct binding_missing {
+    bool user, role;
+};
+/* NOT_FOUND with *missing filled in; CONFLICT when there is such a binding, VALIDATION_FAILED when
+ * the user has as many as fit. */
 int bindings_create(struct auth *auth, const char *username, const char *role,
                     const char *environment, char id[AUTH_ID_SIZE],
-                    const char **missing) CESID_WARN_UNUSED;
+                    struct binding_missing *missing) CESID_WARN_UNUSED;
 /* CONFLICT: it makes the last administrator. */
 int bindings_remove(struct auth *auth, const char *id) CESID_WARN_UNUSED;
 

@@ -329,8 +329,7 @@ bool activity_time_parse(const char *text, int64_t *at)
          !digits(&next, 2, &second) || !fraction(&next, &milliseconds) ||
          !offset(&next, &minutes) || *next != '\0'))
         return false;
-    if (year < 1970 || month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 ||
-        second > 60)
+    if (month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 60)
         return false;
     parts.tm_year = year - 1900;
     parts.tm_mon = month - 1;

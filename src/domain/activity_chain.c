@@ -89,7 +89,8 @@ static int make_key(const char *state_dir, struct strbuf *why)
     return error == CESID_E_CONFLICT ? CESID_OK : error;
 }
 
-static int read_key(struct activity_chain *chain, const char *state_dir, struct strbuf *why)
+static int read_key(struct activity_chain *chain, const char *state_dir, bool reading,
+                    struct strbuf *why)
 {
     struct strbuf content;
     bool found = false;
@@ -97,7 +98,11 @@ static int read_key(struct activity_chain *chain, const char *state_dir, struct 
 
     strbuf_init(&content, 256);
     error = statefile_read(state_dir, KEY_FILE, &content, &found, why);
-    if (error == CESID_OK && !found) {
+    if (error == CESID_OK && !found && reading) {
+        strbuf_printf(why, "%s/" KEY_FILE ": is missing: without it no record can be verified",
+                      state_dir);
+        error = CESID_E_INTERNAL;
+    } else if (error == CESID_OK && !found) {
         error = make_key(state_dir, why);
         if (error == CESID_OK)
             error = statefile_read(state_dir, KEY_FILE, &content, &found, why);
@@ -114,17 +119,19 @@ static int read_key(struct activity_chain *chain, const char *state_dir, struct 
     return error;
 }
 
-int activity_chain_open(const char *state_dir, struct activity_chain **result, struct strbuf *why)
+int activity_chain_open(const char *state_dir, bool reading, struct activity_chain **result,
+                        struct strbuf *why)
 {
     struct activity_chain *chain = mem_alloc(sizeof(*chain));
     char *path = statefile_path(state_dir, HEAD_FILE);
     int error;
 
     chain->head = -1;
-    error = read_key(chain, state_dir, why);
+    error = read_key(chain, state_dir, reading, why);
     if (error == CESID_OK) {
-        chain->head = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (chain->head < 0) {
+        int flags = reading ? O_RDONLY : O_RDWR | O_CREAT;
+        chain->head = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (chain->head < 0 && !(reading && errno == ENOENT)) {
             strbuf_printf(why, "%s: %s", path, strerror(errno));
             error = CESID_E_INTERNAL;
         }

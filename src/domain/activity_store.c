@@ -487,7 +487,7 @@ int activity_store_verify(struct store *store, const struct activity_chain *chai
         error = walk_all(store, &walk, extra, extra_count, &start);
     } while (error == CESID_OK && verdict->broken && ++tries < WALK_TRIES &&
              has_moved(store, chain, start));
-    if (error == CESID_OK && !verdict->broken && head == NULL && walk.last.number > 0)
+    if (error == CESID_OK && !verdict->broken && head == NULL)
         (void) broken(verdict,
                       "activity.head is missing or damaged: whether records are missing at the "
                       "end, after %" PRIu64 ", is not known",

@@ -302,7 +302,7 @@ struct write_binding {
     const char *role;
     const char *environment;
     char user_id[AUTH_ID_SIZE];
-    const char **missing;
+    struct binding_missing *missing;
 };
 
 static bool take_user_id(void *argument, const struct store_row *row)
@@ -326,8 +326,8 @@ static int resolve(struct store_transaction *transaction, struct write_binding *
         status = role_exists(transaction, write->role, &exists);
     if (status < 0)
         return status;
-    *write->missing = write->user_id[0] == '\0' ? "user" : !exists ? "role" : NULL;
-    return *write->missing ? CESID_E_NOT_FOUND : 0;
+    *write->missing = (struct binding_missing){.user = write->user_id[0] == '\0', .role = !exists};
+    return write->missing->user || write->missing->role ? CESID_E_NOT_FOUND : 0;
 }
 
 static int insert_binding(struct store_transaction *transaction, void *argument)
@@ -354,7 +354,7 @@ static int insert_binding(struct store_transaction *transaction, void *argument)
 }
 
 int bindings_create(struct auth *auth, const char *username, const char *role,
-                    const char *environment, char id[AUTH_ID_SIZE], const char **missing)
+                    const char *environment, char id[AUTH_ID_SIZE], struct binding_missing *missing)
 {
     struct write_binding write = {.id = id,
                                   .username = username,

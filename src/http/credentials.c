@@ -4,6 +4,7 @@
 #include "cesid/credentials.h"
 
 #include <arpa/inet.h>
+#include <civetweb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #include "cesid/metrics.h"
 #include "cesid/sockets.h"
 #include "cesid/text.h"
+
+#define LIST_MAX ((size_t) 32 << 10) /* more than all headers together may have */
 
 static bool copy_token(struct credentials_found *found, const char *text, size_t length)
 {
@@ -61,23 +64,24 @@ static bool is_address(const char *text)
     return inet_pton(AF_INET, text, parsed) == 1 || inet_pton(AF_INET6, text, parsed) == 1;
 }
 
-void credentials_place(struct request *request, const char *peer_address)
+/* Lines of one name are one list. Caller frees. */
+static char *whole_list(const struct request *request, const char *name)
 {
-    const struct config_strings *trusted = &request->config->server.trusted_proxies;
-    const char *public_url = request->config->server.public_url;
-    (void) snprintf(request->address, sizeof(request->address), "%s", peer_address);
-    request->secure = strncasecmp(public_url, "https://", 8) == 0;
-    if (!sockets_address_in(trusted, peer_address))
-        return;
+    const struct mg_request_info *info = mg_get_request_info(request->connection);
+    struct strbuf list;
+    strbuf_init(&list, LIST_MAX);
+    for (int i = 0; i < info->num_headers; i++)
+        if (strcasecmp(info->http_headers[i].name, name) == 0)
+            strbuf_printf(&list, "%s%s", list.length > 0 ? "," : "", info->http_headers[i].value);
+    return strbuf_steal(&list);
+}
 
-    const char *proto = request_header(request, "X-Forwarded-Proto");
-    if (proto != NULL)
-        request->secure = strcasecmp(proto, "https") == 0;
-
-    /* Each proxy appends whom it saw; the last that is no proxy of ours is the client. */
-    const char *list = request_header(request, "X-Forwarded-For");
-    const char *end = list == NULL ? NULL : list + strlen(list);
-    while (end != NULL && end > list) {
+/* Each proxy appends whom it saw; the last that is no proxy of ours is the client. */
+static void find_client(struct request *request, const struct config_strings *trusted,
+                        const char *list)
+{
+    const char *end = list + strlen(list);
+    while (end > list) {
         const char *start = end;
         while (start > list && start[-1] != ',')
             start--;
@@ -98,6 +102,26 @@ void credentials_place(struct request *request, const char *peer_address)
             return;
         end = next;
     }
+}
+
+void credentials_place(struct request *request, const char *peer_address)
+{
+    const struct config_strings *trusted = &request->config->server.trusted_proxies;
+    const char *public_url = request->config->server.public_url;
+    (void) snprintf(request->address, sizeof(request->address), "%s", peer_address);
+    request->secure = strncasecmp(public_url, "https://", 8) == 0;
+    if (!sockets_address_in(trusted, peer_address))
+        return;
+
+    /* Of several the safe one: a cookie too Secure harms nobody but who forged it. */
+    char *protocols = whole_list(request, "X-Forwarded-Proto");
+    if (protocols[0] != '\0')
+        request->secure = strcasestr(protocols, "https") != NULL;
+    free(protocols);
+
+    char *addresses = whole_list(request, "X-Forwarded-For");
+    find_client(request, trusted, addresses);
+    free(addresses);
 }
 
 /* scheme://host[:port], without what may follow. */

@@ -139,6 +139,10 @@ void openapi_field(struct json *json, const struct field *field)
     case FIELD_LABELS:
         json_put_string(json, "type", "object");
         json_put_integer(json, "maxProperties", VALIDATE_ITEMS_MAX);
+        json_key(json, "propertyNames");
+        json_object(json);
+        json_put_string(json, "pattern", "^" NAME_PATTERN "$");
+        json_object_end(json);
         json_key(json, "additionalProperties");
         json_object(json);
         json_put_string(json, "type", "string");

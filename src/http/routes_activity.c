@@ -18,11 +18,15 @@
 #define EXPORT_PAGE 500
 #define EXPORT_MAX  ((size_t) 16 << 20) /* of a page's text */
 
+/* 0 would be no bound. */
 static void take_time(const struct request *request, const char *name, int64_t *at)
 {
     const char *text = request_text(request, name);
-    if (text != NULL)
-        CHECK(activity_time_parse(text, at));
+    if (text == NULL)
+        return;
+    CHECK(activity_time_parse(text, at));
+    if (*at == 0)
+        *at = 1;
 }
 
 /* since and until, and nothing else. */

@@ -176,12 +176,14 @@ static int create_binding(struct request *request, struct response *response)
     struct binding_record binding = {.user = (char *) request_text(request, "user"),
                                      .role = (char *) request_text(request, "role"),
                                      .environment = (char *) request_text(request, "environment")};
-    const char *missing = NULL;
+    struct binding_missing missing;
     int error = bindings_create(request->context->auth, binding.user, binding.role,
                                 binding.environment, binding.id, &missing);
-    if (error == CESID_E_NOT_FOUND && missing != NULL) {
-        problem_field(&request->problem, missing, "invalid", "there is no %s of that name",
-                      missing);
+    if (error == CESID_E_NOT_FOUND) {
+        if (missing.user)
+            problem_field(&request->problem, "user", "invalid", "there is no user of that name");
+        if (missing.role)
+            problem_field(&request->problem, "role", "invalid", "there is no role of that name");
         return CESID_E_VALIDATION_FAILED;
     }
     if (error == CESID_E_VALIDATION_FAILED)

@@ -158,9 +158,13 @@ static int healthz(struct request *request, struct response *response)
 
 static int readyz(struct request *request, struct response *response)
 {
-    if (store_up(request->context->store))
+    const struct server_context *context = request->context;
+    if (!store_up(context->store))
+        problem_detail(&request->problem, "store");
+    else if (health_of(context->health, HEALTH_JOURNAL) == HEALTH_FAILED)
+        problem_detail(&request->problem, "journal");
+    else
         return answer_ok(response);
-    problem_detail(&request->problem, "store");
     return CESID_E_STORE_UNAVAILABLE;
 }
 

@@ -101,6 +101,9 @@ static bool is_token(const char *text)
                strlen(text);
 }
 
+#define NAME_COMPLAINT                                                                             \
+    "must begin with a letter or digit and hold at most 64 letters, digits, '.', '_' and '-'"
+
 static const char *format_complaint(const struct field *field, const char *text)
 {
     const char *equals;
@@ -108,9 +111,7 @@ static const char *format_complaint(const struct field *field, const char *text)
     int64_t time;
     switch (field->format) {
     case FORMAT_NAME:
-        return text_is_name(text) ? NULL
-                                  : "must begin with a letter or digit and hold at most 64 "
-                                    "letters, digits, '.', '_' and '-'";
+        return text_is_name(text) ? NULL : NAME_COMPLAINT;
     case FORMAT_LABEL:
         equals = strchr(text, '=');
         if (equals != NULL && equals - text < (ptrdiff_t) sizeof(key)) {
@@ -400,6 +401,8 @@ static void body_labels(const struct field *field, const cJSON *object, struct v
         strbuf_printf(&label, "%s=%s", item->string, cJSON_IsString(item) ? item->valuestring : "");
         if (!cJSON_IsString(item))
             problem_field(problem, path, "wrong_type", "must be a string");
+        else if (!text_is_name(item->string))
+            problem_field(problem, path, "bad_format", NAME_COMPLAINT);
         else if (strbuf_failed(&label))
             problem_field(problem, path, "too_long", "is too long");
         else

@@ -300,7 +300,7 @@ int journal_create(struct config_box *box, struct store *store, struct bus *bus,
     lock_init(&journal->lock, LOCK_JOURNAL);
     cond_init(&journal->filled);
     cond_init(&journal->settled);
-    error = activity_chain_open(config->server.state_dir, &journal->chain, why);
+    error = activity_chain_open(config->server.state_dir, false, &journal->chain, why);
     if (error == CESID_OK)
         error = spill_open(config->server.state_dir, false, &journal->spill, why);
     config_unref(&config);
@@ -437,7 +437,7 @@ int journal_verify(const struct config *config, struct store *store,
     struct activity_row *rows = NULL;
     size_t count = 0;
     bool known = false;
-    int error = activity_chain_open(config->server.state_dir, &chain, why);
+    int error = activity_chain_open(config->server.state_dir, true, &chain, why);
 
     /* In this order, because cesid may be writing: what comes later holds what the head says. */
     if (error == CESID_OK) {

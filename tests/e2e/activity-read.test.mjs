@@ -76,6 +76,8 @@ test('filters narrow, alone and together', async () => {
     assert.ok(since >= 1);
     assert.equal(since + until, noted);
     assert.equal(await count({ since: '2000-01-01', until: '2000-01-02' }), 0);
+    for (const long_ago of ['1970-01-01', '1970-01-01T00:00:00Z', '1850-07-01'])
+        assert.equal(await count({ until: long_ago }), 0, long_ago);
     assert.equal(await count({ since: '2000-01-01' }), all);
     for (const text of ['\' OR 1=1 --', '%', '_', '"; DROP TABLE activity; --', '\\'])
         assert.equal(await count({ actor: text }), 0, text);

@@ -166,6 +166,7 @@ test('--create-admin makes and resets an administrator', async () => {
     assert.equal(made.code, 0, made.stderr);
     assert.notEqual((await create('vera', 'x\n')).code, 0, 'a short password is refused');
     assert.notEqual((await create('vera', '')).code, 0, 'none at all too');
+    assert.notEqual((await create('vera', 'a long enough\0 secret\n')).code, 0, 'half of one, too');
 
     const again = new Cesid();
     Object.assign(again, { directory: cesid.directory, state: cesid.state, file: cesid.file });

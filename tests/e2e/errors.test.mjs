@@ -82,6 +82,40 @@ test('R7.3 a validation error names every field that is wrong and why', async ()
     const body = await cesid.post('/auth/login', { username: 5, nonsense: true }, { token: null });
     const fields = expectProblem(body, 422, 'validation_failed').errors.map((e) => e.field);
     assert.deepEqual(fields.sort(), ['nonsense', 'password', 'username']);
+
+    const select = { nodes: ['*'] };
+    for (const [method, path, sent, wrong] of [
+        ['POST', '/users', { username: '-x', password: 'short', email: 'nomail' },
+            ['email', 'password', 'username']],
+        ['POST', '/users', { username: 'x', password: 'aaaaaaaaaa', email: 'nomail' },
+            ['email', 'password']],
+        ['POST', '/nodes', { name: '-x', environment: 'prod', url: 'ftp://x', username: 'a:b' },
+            ['name', 'url', 'username']],
+        ['POST', '/tokens', { name: '', expires_at: '2001-01-01', scope: ['bogus'] },
+            ['expires_at', 'name', 'scope/0']],
+        ['POST', '/bindings', { user: 'no', role: 'no', environment: '*' }, ['role', 'user']],
+        ['POST', '/operations', { action: 'signal', select: {}, parallelism: 0 },
+            ['parallelism', 'select', 'signal']],
+        ['POST', '/operations', { action: 'stop', select, signal: 'HUP', timeout: 0 },
+            ['signal', 'timeout']],
+        ['POST', '/operations', { action: 'stop', select: { nodes: [''] } }, ['select.nodes/0']],
+        ['GET', '/activity?limit=0&since=x&until=y&cursor=x', undefined,
+            ['cursor', 'limit', 'since', 'until']],
+        ['GET', '/activity?limit=0&cursor=YWJj', undefined, ['cursor', 'limit']],
+        ['GET', '/processes?limit=0&cursor=YWJj', undefined, ['cursor', 'limit']],
+        ['PUT', '/auth/password', { old: 5, new: 'short' }, ['new', 'old']],
+    ]) {
+        const { errors } = expectProblem(await cesid.api(method, path, { body: sent }), 422,
+            'validation_failed');
+        assert.deepEqual(errors.map((error) => error.field).sort(), wrong, path);
+    }
+});
+
+test('a refused address of a node, which may hold a password, is not on record', async () => {
+    for (const url of ['http://ops:S3cret@10.0.0.1:9001/RPC2', 'http://h/?token=S3cret'])
+        expectProblem(await cesid.post('/nodes', { name: 's3', environment: 'test', url }), 422,
+            'validation_failed');
+    assert.doesNotMatch((await cesid.api('GET', '/activity/export?format=jsonl')).text, /S3cret/);
 });
 
 test('R9.1 paths are decoded once, segment by segment', async () => {

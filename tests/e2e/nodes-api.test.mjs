@@ -73,6 +73,8 @@ test('R9.1 what makes no sense is refused, field by field', async () => {
         ['labels wrong_type']);
     assert.deepEqual(await fields(await add(guest({ labels: { 'no good': 'x' } }))),
         ['labels.no good bad_format']);
+    assert.deepEqual(await fields(await add(guest({ labels: { 'a=b': 'c', a: 'd' } }))),
+        ['labels.a=b bad_format']);
     assert.deepEqual(await fields(await add(guest({ password: 'x' }))), ['username required']);
     assert.deepEqual(await fields(await add(guest({ ca_file: '/etc/passwd' }))),
         ['ca_file unknown']);

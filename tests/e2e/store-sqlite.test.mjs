@@ -140,6 +140,8 @@ test('the disk is full: what cannot be recorded is not done, what is answered is
                 assert.match((await component('store')).reason ?? '', /takes no writes/);
                 return status === 'failed';
             });
+            const ready = await cesid.request('GET', '/readyz', { token: null });
+            assert.equal(expectProblem(ready, 503, 'store_unavailable').detail, 'journal');
             expectOk(await cesid.api('GET', '/nodes'));
             expectOk(await page());
             assert.ok([503, 504].includes((await signIn()).status));
@@ -148,6 +150,7 @@ test('the disk is full: what cannot be recorded is not done, what is answered is
         }
         await isBack();
         assert.ok((await act()).answer.status < 300);
+        expectOk(await cesid.request('GET', '/readyz', { token: null }));
         await until('all are recorded', async () => {
             await allAreRecorded();
             return true;

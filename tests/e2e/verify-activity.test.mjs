@@ -1,7 +1,7 @@
 // cesid --verify-activity: whole, tampered with, deleted, cut; on SQLite and on MariaDB, beside a
 // cesid that serves and after its end.
 import assert from 'node:assert/strict';
-import { appendFileSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cesid, run } from './lib/cesid.mjs';
@@ -93,6 +93,14 @@ async function story(cesid) {
     assert.equal(statSync(spill).size, 6);
     rmSync(join(cesid.state, 'activity.head'));
     await isBroken(cesid, /activity\.head is missing/);
+    await sql(cesid, 'DELETE FROM activity');
+    await isBroken(cesid, /activity\.head is missing/);
+    assert.ok(!existsSync(join(cesid.state, 'activity.head')), 'verifying makes nothing');
+    rmSync(join(cesid.state, 'activity.key'));
+    const { code, stderr } = await run('-c', cesid.file, '--verify-activity');
+    assert.equal(code, 1);
+    assert.match(stderr, /activity\.key: is missing/);
+    assert.ok(!existsSync(join(cesid.state, 'activity.key')));
 }
 
 test('the chain is whole or its break is named, on SQLite', () => story(new Cesid()));

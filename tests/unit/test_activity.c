@@ -200,7 +200,7 @@ static void open_chain(struct place *place)
     struct strbuf why;
 
     strbuf_init(&why, 1000);
-    assert_int_equal(activity_chain_open(place->directory, &place->chain, &why), CESID_OK);
+    assert_int_equal(activity_chain_open(place->directory, false, &place->chain, &why), CESID_OK);
     strbuf_destroy(&why);
 }
 
@@ -311,7 +311,7 @@ static void a_damaged_key_is_refused(void **state)
     snprintf(path, sizeof(path), "%s/activity.key", place->directory);
     assert_int_equal(truncate(path, 40), 0);
     strbuf_init(&why, 1000);
-    assert_int_equal(activity_chain_open(place->directory, &chain, &why), CESID_E_INTERNAL);
+    assert_int_equal(activity_chain_open(place->directory, false, &chain, &why), CESID_E_INTERNAL);
     assert_non_null(strstr(why.data, "is damaged"));
     assert_null(chain);
     strbuf_destroy(&why);
