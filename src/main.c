@@ -293,7 +293,7 @@ static int start(struct house *house, const struct options *options, const struc
     house->engine = rpc_engine_create(config->refresh.threads);
     house->registry = registry_create(house->bus, house->engine);
     house->inventory = inventory_create(house->store, house->vault, house->registry);
-    house->refresh = refresh_create(house->registry, house->bus, house->config);
+    house->refresh = refresh_create(house->registry, house->config);
     house->operations =
         operations_create(house->config, house->registry, house->refresh, house->bus, house->store);
     house->hub = hub_create(house->config, house->registry, house->auth);

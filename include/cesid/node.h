@@ -98,7 +98,8 @@ void node_json(struct json *json, struct node *node, const struct node_view *vie
 /* The process object. */
 void process_json(struct json *json, const struct process_view *process);
 
-/* Breaker, asked by refresh and operations. */
+/* Breaker, asked by refresh and operations. Its transitions and each failure are published, as part
+ * of the node. */
 bool node_breaker_allow(struct node *node);
 /* error as of a call: connection failures, timeouts, protocol errors and 401 count against the
  * node, cancellation says nothing, everything else (supervisord's faults too) is a sign of life. */
@@ -118,17 +119,18 @@ struct node_poll {
     enum rpc_cause cause;
     const struct xmlrpc_answer *answer; /* of getAllProcessInfo; NULL: it says the same as before */
     double latency;
+    struct breaker_settings breaker;
     /* of first contact; NULL keeps what was known */
     const char *supervisor_version, *api_version, *identification, *supervisor_state;
 };
 /* Whether an answer of getAllProcessInfo, as it came, holds the very processes of the current view:
  * sure when true, and cheap; false means that it must be parsed. */
 bool node_says_the_same(struct node *node, const char *answer, size_t length, int processes_max);
-/* Builds the next view when something changed, swaps it in, publishes the difference under the
- * node's lock. An unchanged poll allocates no view and publishes nothing. Returns CESID_OK, or
- * NODE_PROTOCOL when the answer is not a list of processes (the caller then applies that as an
- * error). */
-int node_apply(struct node *node, struct bus *bus, const struct node_poll *poll,
+/* Reports to the breaker, builds the next view when something changed, swaps it in, publishes the
+ * difference under the node's lock. A good poll without a change allocates no view and publishes
+ * nothing. Returns CESID_OK, or NODE_PROTOCOL when the answer is not a list of processes (the
+ * caller then applies that as an error). */
+int node_apply(struct node *node, const struct node_poll *poll,
                int processes_max) CESID_WARN_UNUSED;
 
 #endif

@@ -28,8 +28,7 @@ struct refresh_figures {
 };
 
 /* Registers itself as the registry's watcher. */
-struct refresh *refresh_create(struct registry *registry, struct bus *bus,
-                               struct config_box *config);
+struct refresh *refresh_create(struct registry *registry, struct config_box *config);
 int refresh_start(struct refresh *refresh) CESID_WARN_UNUSED;
 /* No new polls, and joins. Polls under way end with the rpc engine, which is stopped next; after
  * that the refresh may be destroyed. */

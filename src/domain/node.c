@@ -80,12 +80,13 @@ void node_settings_unref(struct node_settings **slot)
     free(settings);
 }
 
-struct node *node_create(struct node_settings *settings)
+struct node *node_create(struct node_settings *settings, struct bus *bus)
 {
     struct node *node = mem_alloc(sizeof(*node));
     struct node_view *view = node_view_draft(NULL, settings);
 
     node->name = mem_string(settings->config.name);
+    node->bus = bus;
     lock_init(&node->lock, LOCK_NODE);
     breaker_init(&node->breaker);
     node->references = 1;
@@ -172,7 +173,7 @@ struct node_settings *node_settings(struct node *node)
 }
 
 bool node_swap(struct node *node, const struct node_view *base, struct node_view *next,
-               struct bus *bus, struct node_events *events)
+               struct node_events *events)
 {
     struct node_view *old = NULL;
 
@@ -180,13 +181,37 @@ bool node_swap(struct node *node, const struct node_view *base, struct node_view
     if (node->view == base && !node->removed) {
         old = node->view;
         node->view = next;
-        node_events_publish(events, bus);
+        node_events_publish(events, node->bus);
     }
     lock_release(&node->lock);
     if (old == NULL)
         return false;
     node_view_unref(&old);
     return true;
+}
+
+/* False when the view is another by now: then that one's event tells it, or the next try. */
+static bool tell_once(struct node *node)
+{
+    struct node_view *view = node_view(node);
+    struct node_events events = {0};
+    bool current;
+
+    node_events_add_node(&events, node, view);
+    lock_acquire(&node->lock);
+    current = node->view == view || node->removed;
+    if (current && !node->removed)
+        node_events_publish(&events, node->bus);
+    lock_release(&node->lock);
+    node_events_drop(&events);
+    node_view_unref(&view);
+    return current;
+}
+
+void node_tell(struct node *node)
+{
+    while (!tell_once(node))
+        continue;
 }
 
 static void count_transition_locked(struct node *node, bool changed)
@@ -199,13 +224,16 @@ static void count_transition_locked(struct node *node, bool changed)
 bool node_breaker_allow(struct node *node)
 {
     enum breaker_state before;
-    bool allowed;
+    bool allowed, changed;
 
     lock_acquire(&node->lock);
     before = node->breaker.state;
     allowed = breaker_allow(&node->breaker, clock_now());
-    count_transition_locked(node, node->breaker.state != before);
+    changed = node->breaker.state != before;
+    count_transition_locked(node, changed);
     lock_release(&node->lock);
+    if (changed)
+        node_tell(node);
     return allowed;
 }
 
@@ -216,16 +244,16 @@ static bool is_connection_failure(int error)
            error == CESID_E_NODE_PROTOCOL || error == CESID_E_NODE_UNAUTHORIZED;
 }
 
-void node_breaker_report(struct node *node, int error, const struct breaker_settings *settings)
+bool node_breaker_count(struct node *node, int error, const struct breaker_settings *settings)
 {
     int64_t now = clock_now();
     /* Jitter needs to differ between nodes, not to be unguessable. */
     double jitter = (double) ((uint64_t) now * UINT64_C(0x9E3779B97F4A7C15) >> 40) / 16777216.0;
 
-    bool changed = false;
+    bool failed = is_connection_failure(error), changed = false;
 
     lock_acquire(&node->lock);
-    if (is_connection_failure(error))
+    if (failed)
         changed = breaker_failure(&node->breaker, settings, now, jitter);
     else if (error == CESID_E_CANCELLED || error == CESID_E_SHUTTING_DOWN)
         breaker_abandon(&node->breaker);
@@ -233,6 +261,13 @@ void node_breaker_report(struct node *node, int error, const struct breaker_sett
         changed = breaker_success(&node->breaker);
     count_transition_locked(node, changed);
     lock_release(&node->lock);
+    return failed || changed;
+}
+
+void node_breaker_report(struct node *node, int error, const struct breaker_settings *settings)
+{
+    if (node_breaker_count(node, error, settings))
+        node_tell(node);
 }
 
 enum breaker_state node_breaker_state(struct node *node)

@@ -192,9 +192,26 @@ static void log_change(const struct node_view *base, const struct node_view *nex
                     log_s("cause", rpc_cause_name(next->cause)));
 }
 
-static bool apply_once(struct node *node, struct bus *bus, const struct node_poll *poll,
-                       const struct heard *heard, int *error)
+struct applying {
+    const struct node_poll *poll;
+    const struct heard *heard; /* NULL: no processes, or the same as before */
+    bool news;                 /* of the breaker */
+    int error;
+};
+
+/* Before the events are rendered, which show the breaker; once the answer is known to be good. */
+static void report_success(struct node *node, struct applying *applying)
 {
+    const struct node_poll *poll = applying->poll;
+
+    if (poll->error == CESID_OK && node_breaker_count(node, CESID_OK, &poll->breaker))
+        applying->news = true;
+}
+
+static bool apply_once(struct node *node, struct applying *applying)
+{
+    const struct node_poll *poll = applying->poll;
+    const struct heard *heard = applying->heard;
     struct node_view *base = node_view(node);
     enum node_state state = poll->error == 0 ? NODE_UP : NODE_DOWN;
     struct node_events events = {0};
@@ -205,8 +222,12 @@ static bool apply_once(struct node *node, struct bus *bus, const struct node_pol
         (poll->endpoint != NULL && base->settings->endpoint != poll->endpoint))
         goto out;
     if (base->state == state && base->cause == poll->cause && same_supervisor(base, poll) &&
-        (heard == NULL || same_processes(base, heard)))
+        (heard == NULL || same_processes(base, heard))) {
+        report_success(node, applying);
+        if (applying->news)
+            node_tell(node);
         goto out;
+    }
 
     next = node_view_draft(base, base->settings);
     node_view_set_state(next, state, poll->cause);
@@ -215,17 +236,18 @@ static bool apply_once(struct node *node, struct bus *bus, const struct node_pol
     replace(&next->identification, poll->identification);
     replace(&next->supervisor_state, poll->supervisor_state);
     if (heard != NULL && !fill_processes(next, base, heard)) {
-        *error = CESID_E_NODE_PROTOCOL;
+        applying->error = CESID_E_NODE_PROTOCOL;
         node_view_unref(&next);
         goto out;
     }
+    report_success(node, applying);
     node_view_seal(next);
     compare_processes(&events, base, next);
-    if (base->state != next->state || base->cause != next->cause || !same_counts(base, next) ||
-        !same_supervisor(base, poll))
+    if (applying->news || base->state != next->state || base->cause != next->cause ||
+        !same_counts(base, next) || !same_supervisor(base, poll))
         node_events_add_node(&events, node, next);
     node_view_ref(next); /* ours: once swapped in, the next change may free it at any time */
-    done = node_swap(node, base, next, bus, &events);
+    done = node_swap(node, base, next, &events);
     if (done) {
         log_change(base, next);
     } else {
@@ -241,10 +263,10 @@ out:
     return done;
 }
 
-int node_apply(struct node *node, struct bus *bus, const struct node_poll *poll, int processes_max)
+int node_apply(struct node *node, const struct node_poll *poll, int processes_max)
 {
     struct heard heard = {0};
-    int error = CESID_OK;
+    struct applying applying = {.poll = poll, .heard = poll->answer != NULL ? &heard : NULL};
 
     if (poll->error == 0) {
         if (poll->answer != NULL && !hear(poll->answer, processes_max, &heard))
@@ -253,8 +275,10 @@ int node_apply(struct node *node, struct bus *bus, const struct node_poll *poll,
         __atomic_store_n(&node->latency, (int64_t) (poll->latency * (double) CLOCK_SECOND),
                          __ATOMIC_RELAXED);
     }
-    while (!apply_once(node, bus, poll, poll->answer != NULL ? &heard : NULL, &error))
+    if (poll->error != 0)
+        applying.news = node_breaker_count(node, poll->error, &poll->breaker);
+    while (!apply_once(node, &applying))
         continue;
     free(heard.items);
-    return error;
+    return applying.error;
 }

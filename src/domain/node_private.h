@@ -11,6 +11,7 @@
 struct node {
     /* immutable */
     char *name;
+    struct bus *bus; /* borrowed */
 
     struct lock lock;
     /* guarded by lock */
@@ -34,7 +35,8 @@ struct node_settings *node_settings_create(struct rpc_engine *engine,
 bool node_same_connection(const struct config_node *a, const struct config_node *b);
 /* Whoever remembers the removed node keeps no connection to it. */
 void node_retire(struct node *node);
-struct node *node_create(struct node_settings *settings); /* takes over the reference */
+/* Takes over the reference to the settings. */
+struct node *node_create(struct node_settings *settings, struct bus *bus);
 
 /* A view of the same settings and processes as base (NULL: none yet), to be changed and then
  * rendered. Strings and processes are shared or copied: the draft owns what it points to. */
@@ -72,6 +74,11 @@ void node_events_drop(struct node_events *events);
 
 /* Swaps next in and publishes, if base is still the node's view: true. Else changes nothing. */
 bool node_swap(struct node *node, const struct node_view *base, struct node_view *next,
-               struct bus *bus, struct node_events *events);
+               struct node_events *events);
+
+/* As node_breaker_report, but leaves it to the caller to tell: true when there is something. */
+bool node_breaker_count(struct node *node, int error, const struct breaker_settings *settings);
+/* Publishes the node as it is. */
+void node_tell(struct node *node);
 
 #endif

@@ -78,6 +78,9 @@ static void draft(struct step *step)
     if (moved)
         node_events_add_removed(&step->events, base->settings);
     node_events_add_node(&step->events, step->node, next);
+    /* To who heard that the node was removed, and to who did not see it before. */
+    for (size_t i = 0; moved && i < next->processes_count; i++)
+        node_events_add_process(&step->events, next, next->processes[i], NULL, false);
     step->base = base;
     step->next = next;
 }
@@ -97,7 +100,7 @@ static void prepare(struct registry *registry, struct step *step)
     if (edit->action == REGISTRY_ADD) {
         step->settings =
             node_settings_create(registry->engine, edit->config, edit->from_store, NULL);
-        step->node = node_create(node_settings_ref(step->settings));
+        step->node = node_create(node_settings_ref(step->settings), registry->bus);
         step->entry = mem_alloc(sizeof(*step->entry));
         step->entry->node = node_ref(step->node);
         step->base = node_view(step->node);

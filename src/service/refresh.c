@@ -81,7 +81,6 @@ struct entry {
 struct refresh {
     /* immutable */
     struct registry *registry;
-    struct bus *bus;
     struct config_box *config;
     struct thread thread;
 
@@ -342,8 +341,8 @@ static void run(void *argument)
         wished = entry->pool == POOL_WISH || entry->pool == POOL_WISH_SUSPECT;
         timeout = time_for_locked(refresh, entry);
         lock_release(&refresh->lock);
-        poll = refresh_poll_create(entry->node, refresh->bus, refresh->config, wished, timeout,
-                                   poll_ended, entry);
+        poll =
+            refresh_poll_create(entry->node, refresh->config, wished, timeout, poll_ended, entry);
         lock_acquire(&refresh->lock);
         entry->poll = poll;
         if (entry->removed)
@@ -462,14 +461,12 @@ void refresh_reconfigure(struct refresh *refresh)
     config_unref(&config);
 }
 
-struct refresh *refresh_create(struct registry *registry, struct bus *bus,
-                               struct config_box *config)
+struct refresh *refresh_create(struct registry *registry, struct config_box *config)
 {
     struct refresh *refresh = mem_alloc(sizeof(*refresh));
     struct config *now = config_get(config);
 
     refresh->registry = registry;
-    refresh->bus = bus;
     refresh->config = config;
     refresh->limit = (size_t) now->refresh.connections;
     refresh->timeout = now->timeouts.refresh;

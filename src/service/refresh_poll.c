@@ -32,7 +32,6 @@ struct refresh_poll {
     /* immutable */
     struct node *node;
     struct node_settings *settings;
-    struct bus *bus;
     struct config *config;
     void (*ended)(void *argument, int error);
     void *argument;
@@ -78,26 +77,25 @@ static void finish(struct refresh_poll *poll, int error)
 static int apply(struct refresh_poll *poll, int error, enum rpc_cause cause,
                  const struct xmlrpc_answer *answer, double latency)
 {
+    const struct config_breaker *breaker = &poll->config->breaker;
     struct node_poll found = {
         .endpoint = poll->settings->endpoint,
         .error = error,
         .cause = error == CESID_OK ? RPC_CAUSE_NONE : cause,
         .answer = error == CESID_OK ? answer : NULL,
         .latency = latency,
+        .breaker = {breaker->failures, breaker->open_min, breaker->open_max},
         .supervisor_version = poll->said[STEP_VERSION],
         .api_version = poll->said[STEP_API],
         .identification = poll->said[STEP_NAME],
         .supervisor_state = poll->said[STEP_STATE],
     };
 
-    return node_apply(poll->node, poll->bus, &found, poll->config->refresh.processes_max);
+    return node_apply(poll->node, &found, poll->config->refresh.processes_max);
 }
 
 static void conclude(struct refresh_poll *poll, struct supervisor_result *result)
 {
-    struct breaker_settings breaker = {poll->config->breaker.failures,
-                                       poll->config->breaker.open_min,
-                                       poll->config->breaker.open_max};
     enum rpc_cause cause = result->cause;
     int error = result->error;
 
@@ -106,7 +104,7 @@ static void conclude(struct refresh_poll *poll, struct supervisor_result *result
         return;
     }
     if (error == CESID_E_CANCELLED || error == CESID_E_SHUTTING_DOWN) {
-        node_breaker_report(poll->node, error, &breaker);
+        node_breaker_report(poll->node, error, &(struct breaker_settings){0});
         finish(poll, error);
         return;
     }
@@ -133,7 +131,6 @@ static void conclude(struct refresh_poll *poll, struct supervisor_result *result
             log_error("refresh", "could not record a failed poll",
                       log_s("node", node_name(poll->node)));
     }
-    node_breaker_report(poll->node, error, &breaker);
     finish(poll, error);
 }
 
@@ -217,15 +214,14 @@ static void next_step(struct refresh_poll *poll)
     conclude(poll, &result);
 }
 
-struct refresh_poll *refresh_poll_create(struct node *node, struct bus *bus,
-                                         struct config_box *config, bool forced, double timeout,
-                                         void (*ended)(void *argument, int error), void *argument)
+struct refresh_poll *refresh_poll_create(struct node *node, struct config_box *config, bool forced,
+                                         double timeout, void (*ended)(void *argument, int error),
+                                         void *argument)
 {
     struct refresh_poll *poll = mem_alloc(sizeof(*poll));
 
     poll->node = node_ref(node);
     poll->settings = node_settings(node);
-    poll->bus = bus;
     poll->config = config_get(config);
     poll->forced = forced;
     poll->timeout = timeout;

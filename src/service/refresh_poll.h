@@ -10,9 +10,9 @@ struct refresh_poll;
 
 /* forced: polls although the breaker is open. timeout: seconds for each call. Belongs to itself
  * from refresh_poll_start() on. */
-struct refresh_poll *refresh_poll_create(struct node *node, struct bus *bus,
-                                         struct config_box *config, bool forced, double timeout,
-                                         void (*ended)(void *argument, int error), void *argument);
+struct refresh_poll *refresh_poll_create(struct node *node, struct config_box *config, bool forced,
+                                         double timeout, void (*ended)(void *argument, int error),
+                                         void *argument);
 /* ended is called once, on a loop thread or before this returns, with what the poll came to. */
 void refresh_poll_start(struct refresh_poll *poll);
 /* Makes it end soon, with CANCELLED, unless it just ends otherwise. Any thread, but only until

@@ -253,7 +253,7 @@ static inline void house_open(struct house *house, const char *settings)
     house->bus = bus_create(4096);
     house->engine = rpc_engine_create(2);
     house->registry = registry_create(house->bus, house->engine);
-    house->refresh = refresh_create(house->registry, house->bus, house->config);
+    house->refresh = refresh_create(house->registry, house->config);
     house->operations =
         operations_create(house->config, house->registry, house->refresh, house->bus, NULL);
     assert_int_equal(bus_start(house->bus), 0);

@@ -310,8 +310,7 @@ static int apply(struct world *world)
     if (error != CESID_OK)
         return error;
     poll.answer = answer.fault ? NULL : &answer;
-    error = answer.fault ? CESID_E_NODE_FAULT
-                         : node_apply(world->node, world->bus, &poll, PROCESSES_MAX);
+    error = answer.fault ? CESID_E_NODE_FAULT : node_apply(world->node, &poll, PROCESSES_MAX);
     xmlrpc_answer_free(&answer);
     return error;
 }
