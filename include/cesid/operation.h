@@ -107,7 +107,8 @@ void operation_cancel(struct operation *operation);
 /* Not of an operation of an earlier run. */
 void operation_outcome(struct operation *operation, size_t target,
                        struct operation_outcome *outcome);
-void operation_json(struct json *json, struct operation *operation);
+/* True when what it shows is the operation's end. */
+bool operation_json(struct json *json, struct operation *operation);
 const char *operation_id(const struct operation *operation);
 /* Whether the caller may see it: the permission in every environment that it touches. */
 bool operation_visible(struct operation *operation, const struct access *access,

@@ -38,10 +38,11 @@ int acting_answer(struct request *request, struct response *response, struct ope
         done = operation_wait(operation, clock_after(wait), request_cancelled, request);
     if (!done && single)
         operation_tell_later(operation);
+    /* What it shows counts: it may have ended since. */
+    done = operation_json(response_json(response), operation);
     int error = done && single ? single_failure(request, operation) : 0;
     if (error != 0)
         return error;
-    operation_json(response_json(response), operation);
     response->status = done ? 200 : 202;
     if (request->wait >= 0)
         response_header(response, "Preference-Applied", "wait=%.0f", floor(wait));

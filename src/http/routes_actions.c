@@ -12,7 +12,8 @@
 #include "cesid/paging.h"
 #include "cesid/routes.h"
 
-#define WAIT_SINGLE 10.0
+/* Seconds; more than timeouts.signal, or which of the two ends first would be chance. */
+#define WAIT_SINGLE 10.5
 
 /* "group:name" of what the path says. */
 static void full_id(const struct request *request, char *id, size_t size)

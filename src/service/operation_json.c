@@ -107,7 +107,7 @@ static void render_results(struct json *json, const struct operation *operation,
     json_array_end(json);
 }
 
-static void render(struct json *json, struct operation *operation, bool with_results)
+static bool render(struct json *json, struct operation *operation, bool with_results)
 {
     struct picture picture;
 
@@ -130,11 +130,12 @@ static void render(struct json *json, struct operation *operation, bool with_res
     }
     json_object_end(json);
     free(picture.targets);
+    return picture.state != OPERATION_RUNNING;
 }
 
-void operation_json(struct json *json, struct operation *operation)
+bool operation_json(struct json *json, struct operation *operation)
 {
-    render(json, operation, true);
+    return render(json, operation, true);
 }
 
 void operation_results(struct json *json, struct operation *operation, bool stages)
@@ -155,7 +156,7 @@ static void publish(struct operation *operation, bool with_results)
 
     strbuf_init(&data, JSON_MAX);
     json_start(&json, &data);
-    render(&json, operation, with_results);
+    (void) render(&json, operation, with_results);
     if (!strbuf_failed(&data))
         bus_publish(
             operation->operations->bus,

@@ -15,8 +15,9 @@
 #include "cesid/memory.h"
 #include "operation_private.h"
 
-#define WATCH_SECONDS 1.0
-#define TICK_SECONDS  1.0
+#define WATCH_SECONDS   1.0
+#define TICK_SECONDS    1.0
+#define STALLED_SECONDS 1.0 /* for a look at a process of a node that does not answer */
 
 static void step_done(void *argument, struct supervisor_result *result);
 
@@ -172,12 +173,21 @@ void target_act(struct target *target)
     }
 }
 
+/* Beyond the action's own time, so not for longer than that again, and of a node that let a poll
+ * wait, too, not for long. */
 void target_look(struct target *target)
 {
-    struct config *config = config_get(target->operation->operations->config);
+    struct operation *operation = target->operation;
+    struct config *config = config_get(operation->operations->config);
     double timeout = config->timeouts.refresh;
 
     config_unref(&config);
+    if (timeout > operation->timeout)
+        timeout = operation->timeout;
+    lock_acquire(&operation->lock);
+    if (target->stalled && timeout > STALLED_SECONDS)
+        timeout = STALLED_SECONDS;
+    lock_release(&operation->lock);
     send(target, PHASE_LOOK, "supervisor.getProcessInfo", timeout);
 }
 

@@ -89,10 +89,12 @@ static void set_outcome_locked(struct target *target, int error, const char *det
     target->phase = PHASE_REFRESH;
     target->holds_turn = false;
     outcome->error = error;
-    if (left != NULL) /* that first: a long detail must not cut it off */
+    if (left != NULL) { /* that first: a long detail must not cut it off */
+        size_t length = strlen(detail), most = sizeof(outcome->detail) - strlen(left) - 3;
+        length -= length > 0 && detail[length - 1] == '.';
         snprintf(outcome->detail, sizeof(outcome->detail), "%.*s; %s",
-                 (int) (sizeof(outcome->detail) - strlen(left) - 3), detail, left);
-    else
+                 (int) (length < most ? length : most), detail, left);
+    } else
         snprintf(outcome->detail, sizeof(outcome->detail), "%s", detail);
     if (target->started_at != 0)
         target->duration = clock_seconds_since(target->started_at);

@@ -4,15 +4,16 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Cesid } from './lib/cesid.mjs';
 import { Fakes } from './lib/fake.mjs';
-import { expectOk } from './lib/http.mjs';
+import { expectOk, expectProblem } from './lib/http.mjs';
 import { slow, until } from './lib/wait.mjs';
 
 const nodes = 200, hung = 10, patience = 5 * slow;
 
 let fakes, cesid;
 before(async () => {
-    fakes = await new Fakes({ nodes, processes: 1 }).start();
-    cesid = await new Cesid({ nodes: fakes.configs(), config: { refresh: { interval: 5.0 } } }).start();
+    fakes = await new Fakes({ nodes, processes: 4 }).start();
+    cesid = await new Cesid({ nodes: fakes.configs(), config: {
+        refresh: { interval: 5.0 }, timeouts: { refresh: 30.0 } } }).start();
     await cesid.login();
     await until('the fleet is up', async () =>
         (await cesid.get('/nodes?state=up&limit=1')).total === nodes, 30);
@@ -24,7 +25,7 @@ after(async () => {
 
 async function restartAll() {
     const { id, total } = expectOk(await cesid.post('/operations', {
-        action: 'restart', select: { nodes: ['*'] }, parallelism: 40, timeout: patience,
+        action: 'restart', select: { processes: ['p0000'] }, parallelism: 40, timeout: patience,
         batch_timeout: 20 * slow,
     }), 202);
     assert.equal(total, nodes);
@@ -62,3 +63,24 @@ test('R6.1 R6.2 of 200 nodes 10 hang: the others finish first, the hung ones are
     }
     await fakes.fault(`0-${hung - 1}`, 'none');
 });
+
+// It is looked at once more, for a moment and not for as long as a poll may take.
+test('R6.2 an action on a hung node ends soon after its time, and says so in a sentence', async () => {
+    await fakes.fault('199', 'silent');
+    const { id } = expectOk(await cesid.post('/operations', { action: 'restart', timeout: 3,
+        select: { nodes: [fakes.name(199)], processes: ['p0001'] } }), 202);
+    const [{ code, detail, duration }] = (await ends(id)).results;
+    assert.equal(code, 'node_timeout');
+    assert.match(detail, /^The node did not answer in time; the process may have been stopped$/);
+    assert.ok(duration > 2.5 && duration < 3 + 8 * slow, `${duration} s`);
+});
+
+test('R6.5 a signal to a hung node is not delivered after its time, whichever clock is first',
+    async () => {
+        await fakes.fault('198', 'silent');
+        const path = `/nodes/${fakes.name(198)}/processes`;
+        const answers = await Promise.all([0, 1, 2, 3].map((i) =>
+            cesid.post(`${path}/p000${i}:p000${i}/signal?force=true`, { signal: 'HUP' })));
+        for (const answer of answers)
+            expectProblem(answer, 504, 'node_timeout');
+    });
