@@ -93,8 +93,8 @@ test('update takes in what the file has, by group, and says what it did', async 
     assert.deepEqual(expectOk(await cesid.post('/nodes/one/reread')), changes);
     assert.ok((await ids('one')).includes('comes:comes'), 'reread changes nothing');
     assert.deepEqual(expectOk(await cesid.post('/nodes/one/update')), changes);
-    await until('it is so', async () => (await ids('one')).join() ===
-        'late:late,left:left_00,left:left_01,left:left_02,stays:stays');
+    assert.equal((await ids('one')).join(),
+        'late:late,left:left_00,left:left_01,left:left_02,stays:stays', 'it is so at once');
     await cesid.processIs('one', 'late:late', 'RUNNING');
     assert.equal((await cesid.process('one', 'stays:stays')).pid, pid, 'what stays is left alone');
 });
