@@ -240,6 +240,8 @@ static int open_store(struct house *house, const struct config *config)
         error = auth_create(house->config, house->store, &house->auth, &why);
     }
     if (error == CESID_OK)
+        store_health_watch(house->store_health, auth_store_answers, house->auth);
+    if (error == CESID_OK)
         error = vault_open(config->server.state_dir, &house->vault, &why);
     if (error == CESID_OK)
         error = journal_create(house->config, house->store, house->bus, &house->journal, &why);
@@ -384,6 +386,8 @@ static void stop(struct house *house)
     }
     if (house->store_health != NULL)
         store_health_stop(house->store_health);
+    if (house->auth != NULL)
+        auth_store_answers(house->auth);
 
     server_destroy(&house->server);
     reload_destroy(&house->reload);

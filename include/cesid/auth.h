@@ -37,6 +37,10 @@ void auth_destroy(struct auth **auth);
  * threads. */
 void auth_watch(struct auth *auth, void (*changed)(void *argument), void *argument);
 
+/* Tells the store of sessions that ended while it was away. argument: the auth. Any thread, now and
+ * then while the store answers, and at the end. */
+void auth_store_answers(void *argument);
+
 /* 0 and a new reference; SESSION_EXPIRED for a token of ours whose time is over, UNAUTHENTICATED
  * for any other that does not hold (a session that was ended, a disabled user); STORE_*,
  * POOL_EXHAUSTED when the session is not in the cache and the store cannot tell. */

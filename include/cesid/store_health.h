@@ -15,6 +15,10 @@ struct store_health;
 
 /* store is borrowed; no other thread uses it yet. interval in seconds. */
 struct store_health *store_health_create(struct store *store, double interval);
+/* answers is called, on the health thread, after each probe that was answered: for what waits for
+ * the store. To be set before the start. */
+void store_health_watch(struct store_health *health, void (*answers)(void *argument),
+                        void *argument);
 int store_health_start(struct store_health *health) CESID_WARN_UNUSED;
 void store_health_stop(struct store_health *health);
 /* No other thread uses the store any more. */

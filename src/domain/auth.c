@@ -147,9 +147,9 @@ void auth_tell_change(struct auth *auth)
 
 /* ---- the check ---- */
 
-/* Tells the store of sessions that ended while it was away. */
-static void tell_store(struct auth *auth)
+void auth_store_answers(void *argument)
 {
+    struct auth *auth = argument;
     char id[AUTH_ID_SIZE];
     if (!atomic_exchange(&auth->untold, false))
         return;
@@ -200,7 +200,7 @@ static int find_session(struct auth *auth, const char *id, load_session *load,
         session_unref(&loaded);
         return CESID_E_CONFLICT;
     }
-    tell_store(auth);
+    auth_store_answers(auth);
     *session = loaded;
     return 0;
 }
@@ -459,7 +459,7 @@ int auth_login(struct auth *auth, const char *username, const char *password, co
         log_info("auth", "signed in", log_s("username", (*session)->user.username),
                  log_s("address", address));
         purge_now_and_then(auth);
-        tell_store(auth);
+        auth_store_answers(auth);
     }
     return status;
 }

@@ -19,6 +19,8 @@ struct store_health {
     /* immutable */
     struct store *store;
     double interval;
+    void (*answers)(void *argument);
+    void *argument;
     struct thread thread;
 
     /* owned by the thread */
@@ -50,6 +52,8 @@ static double probe(struct store_health *health)
 
     health->up = store_probe(health->store) == CESID_OK;
     if (health->up) {
+        if (health->answers != NULL)
+            health->answers(health->argument);
         health->pause = PAUSE_FIRST;
         return health->interval;
     }
@@ -92,6 +96,13 @@ struct store_health *store_health_create(struct store *store, double interval)
     cond_init(&health->changed);
     store_set_alarm(store, ring, health);
     return health;
+}
+
+void store_health_watch(struct store_health *health, void (*answers)(void *argument),
+                        void *argument)
+{
+    health->answers = answers;
+    health->argument = argument;
 }
 
 int store_health_start(struct store_health *health)

@@ -162,6 +162,26 @@ test('connections that the server kills are replaced before anybody notices', as
     await isBack();
 });
 
+test('who signs out while the store is away stays out, and the store learns it by itself', async () => {
+    const username = 'leaver', password = 'of no use to anybody';
+    expectOk(await cesid.post('/users', { username, password }), 201);
+    const { token } = expectOk(await cesid.post('/auth/login', { username, password },
+        { token: null }));
+    const sessions = async () => await mariadb.number('SELECT COUNT(*) FROM sessions s JOIN users u ' +
+        `ON u.id = s.user_id WHERE u.username = '${username}'`, cesid.config.store.database);
+    assert.equal(await sessions(), 1);
+    mariadb.signal('SIGSTOP');
+    try {
+        const answer = await cesid.post('/auth/logout', undefined, { token });
+        assert.ok([503, 504].includes(answer.status), answer.text);
+        expectProblem(await cesid.api('GET', '/auth/me', { token }), 401, 'unauthenticated');
+    } finally {
+        mariadb.signal('SIGCONT');
+    }
+    await until('the session is gone', async () => await sessions() === 0);
+    await isBack();
+});
+
 test('R5.2 R5.4 slow queries exhaust the pool: the rest is told so, in time', async () => {
     const lock = mariadb.hold('LOCK TABLES activity WRITE; SELECT 1;\n',
         cesid.config.store.database);
