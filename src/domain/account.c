@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cesid/activity_outside.h"
 #include "cesid/clock.h"
 #include "cesid/error.h"
 #include "cesid/log.h"
@@ -383,6 +384,8 @@ static int make_admin(struct store_transaction *transaction, void *argument)
     status = store_transaction_execute(transaction, &unbind, &values[1], 2, NULL);
     if (status == 0)
         status = store_transaction_execute(transaction, &bind, values, ARRAY_LENGTH(values), NULL);
+    if (status == 0 && !make->only_first)
+        status = outside_action_add(transaction, "user.create_admin", make->username);
     if (status == 0 && make->ready)
         status = make->ready(make->argument);
     return status;

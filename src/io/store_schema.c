@@ -156,6 +156,14 @@ static const struct store_statement step_tokens[] = {
     {"schema_tokens_user", "CREATE INDEX IF NOT EXISTS tokens_user_id ON tokens (user_id)"},
 };
 
+static const struct store_statement step_outside[] = {
+    {"schema_outside_actions", "CREATE TABLE IF NOT EXISTS outside_actions ("
+                               " id CHAR(32) NOT NULL PRIMARY KEY,"
+                               " at BIGINT NOT NULL,"
+                               " action VARCHAR(64) NOT NULL,"
+                               " target VARCHAR(640) NOT NULL)"},
+};
+
 static const struct step {
     const char *name;
     const struct store_statement *statements;
@@ -166,6 +174,7 @@ static const struct step {
     {"nodes", step_nodes, ARRAY_LENGTH(step_nodes)},
     {"activity", step_activity, ARRAY_LENGTH(step_activity)},
     {"API tokens", step_tokens, ARRAY_LENGTH(step_tokens)},
+    {"actions from outside", step_outside, ARRAY_LENGTH(step_outside)},
 };
 
 #define LATEST ((int64_t) ARRAY_LENGTH(steps))
@@ -190,6 +199,7 @@ static const struct store_statement needed[] = {
     {"activity_anchors", "SELECT instance, number, mac, seal FROM activity_anchors WHERE 1 = 0"},
     {"tokens", "SELECT id, user_id, name, hash, scope, created_at, expires_at, last_used_at"
                " FROM tokens WHERE 1 = 0"},
+    {"outside_actions", "SELECT id, at, action, target FROM outside_actions WHERE 1 = 0"},
 };
 
 struct schema {

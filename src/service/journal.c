@@ -172,7 +172,7 @@ static size_t take_locked(struct journal *journal, struct entries *batch, struct
     return count;
 }
 
-static void add_record(struct entries *batch, struct activity *record)
+void journal_add_record(struct entries *batch, struct activity *record)
 {
     struct entry *entry = mem_alloc(sizeof(*entry));
 
@@ -200,16 +200,14 @@ static void add_dropped(struct journal *journal, struct entries *batch, uint64_t
     journal->told_dropped = dropped;
     log_warning("journal", "state changes came too fast to be recorded all",
                 log_i("dropped", (int64_t) dropped));
-    add_record(batch, record);
+    journal_add_record(batch, record);
 }
 
 static int64_t next_time(const struct journal *journal)
 {
-    int64_t next = journal->clean_at;
-
-    if ((journal_behind(journal) || !journal->recovered) && journal->retry_at < next)
-        next = journal->retry_at;
-    return next;
+    if (journal_behind(journal) || !journal->recovered)
+        return journal->retry_at; /* the others wait for that */
+    return journal->clean_at < journal->outside_at ? journal->clean_at : journal->outside_at;
 }
 
 static void clean(struct journal *journal)
@@ -233,7 +231,11 @@ static void serve_times(struct journal *journal)
         else if (!journal->recovered && journal_recover(journal) != CESID_OK)
             journal->retry_at = clock_after(1.0);
     }
-    if (clock_now() >= journal->clean_at && !journal_behind(journal) && journal->recovered)
+    if (journal_behind(journal) || !journal->recovered)
+        return;
+    if (clock_now() >= journal->outside_at)
+        journal_take_outside(journal);
+    if (clock_now() >= journal->clean_at)
         clean(journal);
 }
 
@@ -256,7 +258,7 @@ static bool work(struct journal *journal, struct event **events)
         struct activity *record = known_nodes_record(journal->nodes, events[i]);
 
         if (record != NULL)
-            add_record(&batch, record);
+            journal_add_record(&batch, record);
         event_unref(&events[i]);
     }
     add_dropped(journal, &batch, dropped);

@@ -56,11 +56,11 @@ struct journal {
     /* owned by the thread */
     struct spill *spill;
     struct known_nodes *nodes;
-    struct activity_link head;  /* of the chain, with what is numbered and not yet written */
-    uint64_t before;            /* the head at start: what is pending up to it was interrupted */
-    bool recovered;             /* …and is told so */
-    struct entries kept;        /* numbered, and without a place */
-    int64_t retry_at, clean_at; /* clock_now() */
+    struct activity_link head; /* of the chain, with what is numbered and not yet written */
+    uint64_t before;           /* the head at start: what is pending up to it was interrupted */
+    bool recovered;            /* …and is told so */
+    struct entries kept;       /* numbered, and without a place */
+    int64_t retry_at, clean_at, outside_at; /* clock_now() */
     double retry_pause;
     double store_took; /* seconds, of the last try */
     uint64_t told_dropped;
@@ -79,6 +79,8 @@ struct journal {
 };
 
 void entries_add(struct entries *entries, struct entry *entry);
+/* A note; takes over the record. */
+void journal_add_record(struct entries *batch, struct activity *record);
 struct entry *entries_take(struct entries *entries); /* NULL: empty */
 void entry_free(struct entry **entry);
 
@@ -87,5 +89,6 @@ void journal_write_batch(struct journal *journal, struct entries *batch);
 void journal_retry(struct journal *journal); /* what is spilled and kept, as far as it goes */
 bool journal_behind(const struct journal *journal); /* something is spilled or kept */
 int journal_recover(struct journal *journal);       /* what was pending at start */
+void journal_take_outside(struct journal *journal); /* journal_outside.c, likewise */
 
 #endif

@@ -175,7 +175,28 @@ test('--create-admin makes and resets an administrator', async () => {
     assert.ok((await again.get('/auth/me')).permissions[0].permissions.includes('user:admin'));
     expectProblem(await again.post('/auth/login', { username: 'vera', password: 'x' },
         { token: null }), 401, 'invalid_credentials');
+
+    // Beside a running server, too: it is on record, and the sessions of before end.
+    const records = async () =>
+        (await again.get('/activity?action=user.create_admin')).items.reverse();
+    const [first] = await until('the record', async () => {
+        const items = await records();
+        return items.length === 1 && items;
+    });
+    assert.deepEqual([first.actor, first.target, first.result], ['system', 'vera', 'ok']);
+    assert.equal((await create('vera', 'another long secret\n')).code, 0);
+    await until('the end of the session', async () =>
+        (await again.api('GET', '/auth/me')).status === 401, 15);
+    await again.login('vera', 'another long secret');
+    const [, second] = await until('its record', async () => {
+        const items = await records();
+        return items.length === 2 && items;
+    });
+    assert.equal(second.details.by, 'cesid --create-admin');
+    assert.ok(Date.parse(second.details.at) > Date.parse(first.at));
     await again.stop();
+    const verified = await runToEnd(binary, ['-c', cesid.file, '--verify-activity']);
+    assert.match(verified.stdout, /^the chain is whole/);
 });
 
 test('-d answers for the real result, -p keeps a second one away', async () => {
