@@ -3,7 +3,10 @@
  * thread adds under the hub's read lock; hub_resume reads under the write lock, so that no
  * broadcast is half way through the clients meanwhile.
  */
+#include <stdlib.h>
+
 #include "cesid/check.h"
+#include "cesid/memory.h"
 #include "hub_private.h"
 
 static void drop_oldest(struct history *history)
@@ -50,14 +53,22 @@ void hub_hold(struct hub_client *client)
     lock_release(&client->lock);
 }
 
-static void replay_locked(struct hub_client *client, const struct history *history, uint64_t number)
+/* Puts what came after the number into the queue, when that leaves room for what comes now. */
+static bool replay_locked(struct hub_client *client, const struct history *history, uint64_t number)
 {
-    for (size_t i = 0; i < history->length; i++) {
+    struct event **missed = mem_array(history->length + 1, sizeof(missed[0]));
+    size_t count = 0, room = client->limit / 2;
+
+    for (size_t i = 0; i < history->length && count <= room; i++) {
         struct event *event = history->ring[(history->head + i) % HISTORY_MAX];
 
         if (event->number > number && client_wants_locked(client, event))
-            client_offer_locked(client, event);
+            missed[count++] = event;
     }
+    for (size_t i = 0; i < count && count <= room; i++)
+        client_offer_locked(client, missed[i]);
+    free(missed);
+    return count <= room;
 }
 
 /* What the client missed is gone: the present state instead. */
@@ -89,10 +100,8 @@ void hub_resume(struct hub_client *client, bool known, uint64_t number)
     lock_acquire(&client->lock);
     client->held = false;
     known = known && number <= history->last;
-    covered = known && number >= history->from;
-    if (covered) {
-        replay_locked(client, history, number);
-    } else {
+    covered = known && number >= history->from && replay_locked(client, history, number);
+    if (!covered) {
         struct event *told = hub_resync_event(known, known ? history->last - number : 0);
 
         client_offer_locked(client, told);
