@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cesid/access.h"
 #include "cesid/bus.h"
 #include "cesid/config.h"
 #include "cesid/hub.h"
@@ -60,8 +61,9 @@ void health_destroy(struct health **health);
 /* clock_now() of the last judgement: a sign that threads still come round. */
 int64_t health_judged_at(struct health *health);
 enum health_status health_of(struct health *health, enum health_component component);
-/* {"status", "components": {"store": {"status", "since", "reason", figures…}, …}}; returns the
- * worst of all. */
-enum health_status health_json(struct json *json, struct health *health);
+/* {"status", "components": {"store": {"status", "since", "reason", figures…}, …}}, with the nodes
+ * that access allows to see; returns the worst of all. */
+enum health_status health_json(struct json *json, struct health *health,
+                               const struct access *access);
 
 #endif

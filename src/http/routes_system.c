@@ -106,7 +106,8 @@ static int system_show(struct request *request, struct response *response)
 
 static int health(struct request *request, struct response *response)
 {
-    enum health_status status = health_json(response_json(response), request->context->health);
+    enum health_status status =
+        health_json(response_json(response), request->context->health, request->session->access);
     if (status == HEALTH_FAILED)
         response->status = 503;
     return 0;

@@ -183,22 +183,28 @@ static void judge_journal(struct health *health, struct report *report)
     put_figure(report, "spill_limit", (double) figures.spill_limit);
 }
 
-static void judge_nodes(struct health *health, struct report *report)
+/* Those that access allows to see; NULL: all. */
+static void judge_nodes(const struct health *health, const struct access *access,
+                        struct report *report)
 {
-    int counts[NODE_STATES] = {0};
+    int counts[NODE_STATES] = {0}, total = 0;
     struct node_list list;
 
     registry_list(health->sources.registry, &list);
     for (size_t i = 0; i < list.count; i++) {
         struct node_view *view = node_view(list.items[i]);
 
-        counts[view->state]++;
+        if (access == NULL ||
+            access_allows(access, NODE_READ, view->settings->config.environment)) {
+            counts[view->state]++;
+            total++;
+        }
         node_view_unref(&view);
     }
     if (counts[NODE_DOWN] > 0)
-        find(report, HEALTH_DEGRADED, "%d of %zu nodes %s down", counts[NODE_DOWN], list.count,
+        find(report, HEALTH_DEGRADED, "%d of %d nodes %s down", counts[NODE_DOWN], total,
              counts[NODE_DOWN] == 1 ? "is" : "are");
-    put_figure(report, "total", (double) list.count);
+    put_figure(report, "total", total);
     for (enum node_state state = 0; state < NODE_STATES; state++)
         put_figure(report, node_state_name(state), counts[state]);
     node_list_free(&list);
@@ -280,7 +286,7 @@ static void judge(struct health *health)
     judge_operations(health, &reports[HEALTH_OPERATIONS]);
     judge_bus(health, &reports[HEALTH_BUS]);
     judge_journal(health, &reports[HEALTH_JOURNAL]);
-    judge_nodes(health, &reports[HEALTH_NODES]);
+    judge_nodes(health, NULL, &reports[HEALTH_NODES]);
     judge_threads(health, &reports[HEALTH_THREADS]);
     judge_resources(&reports[HEALTH_RESOURCES]);
     config_unref(&config);
@@ -410,9 +416,10 @@ static void judge_judge(const struct health *health, int64_t judged_at, struct r
         find(report, HEALTH_FAILED, "the health thread makes no progress since %.0f s", ago);
 }
 
-enum health_status health_json(struct json *json, struct health *health)
+enum health_status health_json(struct json *json, struct health *health,
+                               const struct access *access)
 {
-    struct report reports[HEALTH_COMPONENTS];
+    struct report reports[HEALTH_COMPONENTS], nodes = {0};
     enum health_status worst = HEALTH_OK;
     int64_t judged_at;
 
@@ -421,6 +428,9 @@ enum health_status health_json(struct json *json, struct health *health)
     judged_at = health->judged_at;
     lock_release(&health->lock);
     judge_judge(health, judged_at, &reports[HEALTH_THREADS]);
+    judge_nodes(health, access, &nodes);
+    nodes.since = reports[HEALTH_NODES].since;
+    reports[HEALTH_NODES] = nodes;
     for (size_t i = 0; i < HEALTH_COMPONENTS; i++)
         worst = reports[i].status > worst ? reports[i].status : worst;
     json_object(json);

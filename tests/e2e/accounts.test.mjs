@@ -188,6 +188,10 @@ test('a binding gives and takes at once, over HTTP and on an open WebSocket', as
     const seen = async () => names(expectOk(await roamer('GET', '/nodes')));
     assert.deepEqual(await seen(), ['node-staging']);
     expectProblem(await roamer('GET', '/nodes/node-production'), 404, 'not_found');
+    for (const path of ['/health', '/system']) {
+        const { components, nodes } = expectOk(await roamer('GET', path));
+        assert.equal((nodes ?? components.nodes).total, 1, path);
+    }
 
     const body = { user: 'roamer', role: 'viewer', environment: 'production' };
     const second = expectOk(await cesid.post('/bindings', body), 201);
