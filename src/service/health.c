@@ -174,7 +174,8 @@ static void judge_journal(struct health *health, struct report *report)
              (unsigned long long) figures.spilled);
     else if (health->journal_dropped_at != 0 &&
              clock_seconds_since(health->journal_dropped_at) < RECENT_SECONDS)
-        find(report, HEALTH_DEGRADED, "state changes came too fast to be recorded all");
+        find(report, HEALTH_DEGRADED,
+             "state changes are missing on record: they came too fast or found no place");
     put_figure(report, "queued", (double) figures.queued);
     put_figure(report, "limit", (double) figures.limit);
     put_figure(report, "dropped", (double) figures.dropped);

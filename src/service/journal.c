@@ -198,7 +198,8 @@ static void add_dropped(struct journal *journal, struct entries *batch, uint64_t
     record->level = ACTIVITY_WARNING;
     record->result = ACTIVITY_OK;
     journal->told_dropped = dropped;
-    log_warning("journal", "state changes came too fast to be recorded all",
+    log_warning("journal",
+                "state changes are missing on record: they came too fast or found no place",
                 log_i("dropped", (int64_t) dropped));
     journal_add_record(batch, record);
 }
