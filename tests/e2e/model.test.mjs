@@ -6,13 +6,13 @@ import { keyOf, ProcessSet } from '../../src/dashboard/lib/processset.js';
 import { Cesid } from './lib/cesid.mjs';
 import { Fakes } from './lib/fake.mjs';
 import { expectOk } from './lib/http.mjs';
-import { until } from './lib/wait.mjs';
+import { slow, until } from './lib/wait.mjs';
 
 let fakes, cesid, socket;
 before(async () => {
     fakes = await new Fakes({ nodes: 5, processes: 4 }).start();
     cesid = new Cesid({ nodes: fakes.configs(), config: {
-        refresh: { interval: 0.2 }, timeouts: { connect: 0.3, refresh: 0.3 },
+        refresh: { interval: 0.2 }, timeouts: { connect: 0.3 * slow, refresh: 0.3 * slow },
         breaker: { failures: 3, open_min: 0.2, open_max: 0.5 },
     } });
     await cesid.start();

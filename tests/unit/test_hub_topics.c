@@ -283,6 +283,25 @@ static void come_back(struct hub_client **client, bool known, uint64_t number)
     take_number(*client, "hello", 1);
 }
 
+/* Who missed so much is told that it did, and gets the present state; hello comes first all the
+ * same. */
+static void misses(int events, uint64_t seen)
+{
+    struct hub_client *client;
+    struct event *event;
+
+    for (int i = 0; i < events; i++)
+        house_tell("a", "production", i);
+    while (bus_length(house.bus) > 0)
+        rest();
+    come_back(&client, true, seen);
+    event = take(client, "resync", 2);
+    assert_null(strstr(event->body, "\"dropped\":null"));
+    event_unref(&event);
+    take_number(client, "snapshot", 3);
+    hub_client_gone(&client);
+}
+
 static void test_resume(void **state)
 {
     struct hub_client *client;
@@ -320,30 +339,9 @@ static void test_resume(void **state)
     assert_true(take_number(client, "snapshot", 3) >= seen);
     hub_client_gone(&client);
 
-    /* More than fits beside what comes now: as good as unknown, and hello comes first all the same.
-     */
-    for (int i = 0; i < 60; i++)
-        house_tell("a", "production", i);
-    while (bus_length(house.bus) > 0)
-        rest();
-    come_back(&client, true, seen);
-    event = take(client, "resync", 2);
-    assert_null(strstr(event->body, "\"dropped\":null"));
-    event_unref(&event);
-    take_number(client, "snapshot", 3);
-    hub_client_gone(&client);
-
-    /* Too long ago. */
-    for (int i = 0; i < 5000; i++)
-        house_tell("a", "production", i);
-    while (bus_length(house.bus) > 0)
-        rest();
-    come_back(&client, true, seen);
-    event = take(client, "resync", 2);
-    assert_null(strstr(event->body, "\"dropped\":null"));
-    event_unref(&event);
-    take_number(client, "snapshot", 3);
-    hub_client_gone(&client);
+    /* More than fits beside what comes now, and what is kept no longer. */
+    misses(60, seen);
+    misses(5000, seen);
 
     /* One that took the newest misses nothing. */
     come_back(&client, true, bus_number(house.bus));
