@@ -554,7 +554,7 @@ int auth_change_password(struct auth *auth, const struct session *session, const
                  : status == CESID_E_INVALID_CREDENTIALS ? ATTEMPT_WRONG
                                                          : ATTEMPT_UNKNOWN);
     if (status == 0) {
-        session_cache_revoke_user(auth->cache, session->user.id, session->id);
+        session_cache_revoke_user(auth->cache, session->user.id, session->id, false);
         auth_tell_change(auth);
         log_info("auth", "changed a password", log_s("username", username));
     }

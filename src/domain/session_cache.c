@@ -224,7 +224,7 @@ void session_cache_revoke(struct session_cache *cache, const char *id, int64_t k
 }
 
 void session_cache_revoke_user(struct session_cache *cache, const char *user_id,
-                               const char *except_id)
+                               const char *except_id, bool tokens)
 {
     lock_acquire(&cache->lock);
     for (size_t i = 0; i < KINDS; i++)
@@ -233,6 +233,7 @@ void session_cache_revoke_user(struct session_cache *cache, const char *user_id,
     HASH_ITER(hh, cache->entries, entry, next)
     {
         if (entry->session && strcmp(entry->session->user.id, user_id) == 0 &&
+            (tokens || entry->session->token_hash[0] == '\0') &&
             (!except_id || strcmp(entry->id, except_id) != 0))
             drop_locked(cache, entry);
     }

@@ -44,9 +44,9 @@ bool session_cache_put(struct session_cache *cache, struct session *session, uin
 /* keep_until 0: the store has forgotten it too. Else the store could not be told, and the id stays
  * known as revoked until that wall time. */
 void session_cache_revoke(struct session_cache *cache, const char *id, int64_t keep_until);
-/* Every session of the user but one (NULL: all). */
+/* Every session of the user but one (NULL: all), and with tokens those of API tokens, too. */
 void session_cache_revoke_user(struct session_cache *cache, const char *user_id,
-                               const char *except_id);
+                               const char *except_id, bool tokens);
 /* The user's sessions (NULL: all) are stale, and what was read of them before is refused. Their ids
  * are in *ids (caller frees), their number is returned. */
 size_t session_cache_outdate(struct session_cache *cache, const char *user_id,

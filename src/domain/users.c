@@ -206,7 +206,8 @@ int users_change(struct auth *auth, const char *username, const struct user_sett
     }
     *user = change.user;
     if (change.ends_sessions) {
-        session_cache_revoke_user(auth->cache, user->id, user->active ? keep_session : NULL);
+        session_cache_revoke_user(auth->cache, user->id, user->active ? keep_session : NULL,
+                                  !user->active);
         auth_tell_change(auth);
     }
     log_info("auth", "changed a user", log_s("username", username),
@@ -239,7 +240,7 @@ int users_remove(struct auth *auth, const char *username, const char **why)
     struct change change = {.username = username, .why = why};
     int status = store_transact(auth->store, remove_user, &change);
     if (status == 0) {
-        session_cache_revoke_user(auth->cache, change.user.id, NULL);
+        session_cache_revoke_user(auth->cache, change.user.id, NULL, true);
         auth_tell_change(auth);
         log_info("auth", "removed a user", log_s("username", username));
     }

@@ -360,9 +360,19 @@ test('a token has what its owner has at that moment, and ends with its time', as
         assert.equal(errors[0].field, 'expires_at', expires_at);
     }
 
+    // It is no session that a new password ends.
+    const mine = await cesid.socket({ token: await signIn('maker') });
+    const socket = await cesid.socket({ token: all.token });
+    expectOk(await cesid.api('PATCH', '/users/maker', { body: { password: 'yet another secret' } }));
+    assert.equal((await within('the end of the session', mine.closed)).code, 1008);
+    expectOk(await bearer('GET', '/nodes'));
+    socket.send({ type: 'ping' });
+    await socket.next('a pong', ({ type }) => type === 'pong');
+
     expectOk(await cesid.api('DELETE', `/bindings/${binding}`), 204);
     expectProblem(await bearer('GET', '/nodes'), 403, 'forbidden');
     expectOk(await cesid.api('PATCH', '/users/maker', { body: { active: false } }));
+    assert.equal((await within('the end of its WebSocket', socket.closed)).code, 1008);
     expectProblem(await bearer('GET', '/auth/me'), 401, 'unauthenticated');
     expectOk(await cesid.api('DELETE', '/users/maker'), 204);
 });

@@ -142,7 +142,7 @@ static void test_revoked_while_loading(void **state)
     assert_true(session_cache_put(cache, other, other_ticket));
     /* All of a user's sessions: whatever is being loaded may be one of them. */
     ticket = session_cache_ticket(cache, "01");
-    session_cache_revoke_user(cache, "u", NULL);
+    session_cache_revoke_user(cache, "u", NULL, true);
     assert_false(holds(cache, "f1"));
     assert_false(session_cache_put(cache, loaded, ticket));
     session_unref(&loaded);
@@ -155,7 +155,7 @@ static void test_revoke_user(void **state)
     struct session_cache *cache = session_cache_create(10, 60.0);
     (void) state;
     assert_true(put(cache, "01", "vera") && put(cache, "02", "vera") && put(cache, "03", "paul"));
-    session_cache_revoke_user(cache, "vera", "02");
+    session_cache_revoke_user(cache, "vera", "02", true);
     assert_true(!holds(cache, "01") && holds(cache, "02") && holds(cache, "03"));
     session_cache_destroy(&cache);
 }
