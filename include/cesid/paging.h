@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cesid/cursor.h"
 #include "cesid/request.h"
 #include "cesid/response.h"
 
@@ -44,11 +45,7 @@ void page_end(struct page *page);
 
 /* The key in the request's cursor; caller frees; NULL when there is no cursor. */
 char *page_cursor(const struct request *request);
-/* What FORMAT_CURSOR checks: the key, caller frees, or NULL for what is no cursor at all. */
-char *page_cursor_decode(const char *cursor);
-#define PAGE_BAD_CURSOR "is not a cursor of this list"
 /* For lists whose keys have a form of their own (struct route's check). */
 void page_bad_cursor(struct request *request);
-void page_cursor_put(struct json *json, const char *key); /* "next": …; NULL: null */
 
 #endif

@@ -36,7 +36,7 @@ enum field_format {
     FORMAT_PROCESS, /* "group:name" or "name" */
     FORMAT_GLOB,    /* on one line: names can be matched with it */
     FORMAT_TOKEN,   /* [A-Za-z0-9._-]: ids, cursors */
-    FORMAT_CURSOR,  /* paging.h */
+    FORMAT_CURSOR,  /* cursor_decode */
     FORMAT_TIME,    /* activity_time_parse: RFC 3339, or a date for its midnight in UTC */
     FORMAT_SECRET   /* as TEXT, and shown nowhere */
 };

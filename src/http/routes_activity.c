@@ -83,7 +83,7 @@ static int list(struct request *request, struct response *response)
             activity_json(json, records[i]);
         json_array_end(json);
         json_put_integer(json, "total", total);
-        page_cursor_put(json, count > limit ? records[shown - 1]->id : NULL);
+        cursor_put(json, count > limit ? records[shown - 1]->id : NULL);
         json_object_end(json);
     }
     drop(records, count);

@@ -38,7 +38,7 @@ static int list(struct request *request, struct response *response)
     }
     json_array_end(json);
     json_put_integer(json, "total", total);
-    page_cursor_put(json, more ? last : NULL);
+    cursor_put(json, more ? last : NULL);
     json_object_end(json);
     for (size_t i = 0; i < count; i++)
         operation_unref(&items[i]);

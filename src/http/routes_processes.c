@@ -267,7 +267,7 @@ static int fleet_list(struct request *request, struct response *response)
         process_json(json, heap.items[i].process);
     json_array_end(json);
     json_put_integer(json, "total", (int64_t) total);
-    page_cursor_put(json, next);
+    cursor_put(json, next);
     json_object_end(json);
     fleet_close(&fleet);
     free(heap.items);

@@ -15,10 +15,10 @@
 #include <string.h>
 
 #include "cesid/activity.h"
+#include "cesid/cursor.h"
 #include "cesid/error.h"
 #include "cesid/json.h"
 #include "cesid/memory.h"
-#include "cesid/paging.h"
 #include "cesid/text.h"
 
 void values_init(struct values *values, const struct route *route)
@@ -128,9 +128,9 @@ static const char *format_complaint(const struct field *field, const char *text)
     case FORMAT_GLOB:
         return is_clean(text, false) ? NULL : "must not hold control characters";
     case FORMAT_CURSOR:
-        cursor = page_cursor_decode(text);
+        cursor = cursor_decode(text);
         free(cursor);
-        return cursor != NULL ? NULL : PAGE_BAD_CURSOR;
+        return cursor != NULL ? NULL : CURSOR_COMPLAINT;
     case FORMAT_TIME:
         return activity_time_parse(text, &time)
                    ? NULL
