@@ -116,25 +116,29 @@ int supervisor_wait(struct rpc_endpoint *endpoint, struct supervisor_call *call,
  * (members missing, of wrong types, a name empty or longer than 255 bytes, out of range). */
 bool supervisor_read_process(const struct xmlrpc_value *value, struct supervisor_process *process);
 
-/* A part of a log, read in pieces that supervisord can answer: it fails on bytes that are not
- * UTF-8 and on cuts inside a character, so the reader narrows until it finds what can be read and
- * puts U+FFFD for what cannot. */
+/* A part of a log, as bytes. supervisord fails on what is not UTF-8 and on cuts inside a character;
+ * logreader.h says how the bytes are found all the same, and which of them become U+FFFD because
+ * supervisord tells them to nobody. */
 struct supervisor_log {
-    struct strbuf data; /* valid UTF-8 */
-    int64_t offset;     /* where data starts, bytes */
-    int64_t next;       /* where to go on */
-    int64_t size;       /* of the log when it was asked */
-    bool truncated;     /* the deadline or the limit of calls cut it short */
+    struct strbuf data;
+    int64_t offset; /* where data starts, bytes */
+    int64_t next;   /* where to go on */
+    int64_t size;   /* of the log when it was asked */
+    bool truncated; /* the deadline or the effort cut it short: at its end, or at its beginning when
+                     * it was asked for from the end of the log */
 };
 void supervisor_log_free(struct supervisor_log *log);
 /* process "group:name"; NULL: supervisord's own log, and stream does not matter. stream "stdout" or
- * "stderr". offset < 0 counts from the end, and what that cuts of a character is left out. *log
- * needs no init. Returns result->error. On failure fault and transport details are in *result; the
- * caller frees both in every case. A deadline (timeouts.log) that passes after some text was read
- * is no failure but truncated. */
+ * "stderr". offset < 0 counts from the end, and what that cuts of a character is left out. length:
+ * 1 MiB at most. effort NULL: as much as one read may cost the node, else truncated. Otherwise what
+ * is left of the effort for a whole log that is read part by part: it is counted down, and at 0
+ * only what is text, or nearly so, is read and the rest is U+FFFD. *log needs no init. Returns
+ * result->error. On failure fault and transport details are in *result; the caller frees both in
+ * every case. A deadline (timeouts.log) that passes after some text was read is no failure but
+ * truncated. */
 int supervisor_read_log(struct rpc_endpoint *endpoint, const struct config *config,
                         const char *process, const char *stream, int64_t offset, int64_t length,
-                        bool (*cancelled)(void *argument), void *argument,
+                        int64_t *effort, bool (*cancelled)(void *argument), void *argument,
                         struct supervisor_log *log, struct supervisor_result *result);
 
 #endif

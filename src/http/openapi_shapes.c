@@ -101,7 +101,7 @@ static const struct shape_member log_part[] = {
     {"offset", "integer", "where it begins, in bytes"},
     {"next", "integer", "where to go on"},
     {"size", "integer", "of the log"},
-    {"truncated", "boolean", "there was more before it than was asked for"},
+    {"truncated", "boolean", "the node could not be asked for all of it in time"},
 };
 static const struct shape_member summary[] = {
     {"id", "string", "group:name"},

@@ -49,7 +49,7 @@ static int read_part(struct request *request, const char *process, const char *s
     int error = request_node_allow(request, settings);
     if (error == 0) {
         error = supervisor_read_log(settings->endpoint, request->config, process, stream, offset,
-                                    length, request_cancelled, request, log, &result);
+                                    length, NULL, request_cancelled, request, log, &result);
         request_node_report(request, error);
         if (error != 0) {
             error = request_call_failed(request, &result);

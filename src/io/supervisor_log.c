@@ -3,10 +3,11 @@
  *
  * readProcess*Log decodes strictly. On bytes that are not UTF-8 its own error handling stumbles
  * (rpcinterface.py looks up a fault named "utf-8"), so that a plain call ends with HTTP 500 and a
- * traceback in supervisord's log. Inside system.multicall the same failure is a quiet fault, hence
- * the detour; the plain call is for servers without multicall. tailProcess*Log says in its failure
- * at which byte decoding stopped, but can only look at what is between some byte and the end of
- * the log: that serves as a hint, and where it does not apply the reader narrows by itself.
+ * traceback in supervisord's log. Inside system.multicall the same failure is a quiet fault, and
+ * many questions go in one call; the plain call is for servers without multicall. tailProcess*Log
+ * says in its failure at which byte decoding stopped, and the byte's value, but can only look at
+ * what is between some byte and the end of the log. /logtail would send the bytes as they are, but
+ * no more than the last 1,024.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,13 +20,17 @@
 #include "cesid/text.h"
 #include "supervisor_internal.h"
 
-#define CALLS_MAX 256
-#define PIECE_MAX (INT64_C(256) * 1024)
-#define PIECE_MIN INT64_C(1024)
-/* As markup a byte takes up to 5 ("&amp;"), and there is some around it. */
-#define MARKUP_FACTOR 8
-/* The hint makes supervisord read up to the end of the log. */
-#define HINT_WINDOW (INT64_C(4) * 1024 * 1024)
+#define CALLS_MAX 2048
+/* Of one read: less than half a second of the node's time, at 50 us a question. */
+#define EFFORT INT64_C(8192)
+/* A server without multicall writes a traceback into its log for much of it. */
+#define PLAIN_CALLS_MAX 256
+#define PIECE_MAX       (INT64_C(256) * 1024)
+#define PIECE_MIN       INT64_C(1024)
+/* As markup a byte takes up to 5 ("&amp;"), and some questions overlap. */
+#define MARKUP_FACTOR 32
+/* supervisord reads all of a tail to answer. */
+#define TAIL_MAX (INT64_C(4) * 1024 * 1024)
 /* A log larger than this is not believed: sizes are found by doubling. */
 #define SIZE_MAX_PROBED (INT64_C(1) << 50)
 
@@ -38,12 +43,12 @@ struct source {
     bool (*cancelled)(void *argument);
     void *argument;
     int64_t deadline;
-    int64_t tail_size; /* of the log, when a hint was last asked for */
+    int64_t size; /* of the log, when it was last told */
     int calls;
-    bool plain;    /* without multicall */
-    bool no_hints; /* they did not work */
+    bool plain; /* without multicall */
     bool out_of_calls;
     struct supervisor_result *result; /* of the last call */
+    struct strbuf kept;               /* what plain calls read */
 };
 
 static void begin(struct source *source, struct supervisor_call *call, const char *method)
@@ -57,7 +62,7 @@ static int finish(struct source *source, struct supervisor_call *call)
 {
     supervisor_result_free(source->result);
     int error;
-    if (source->calls >= CALLS_MAX) {
+    if (source->calls >= (source->plain ? PLAIN_CALLS_MAX : CALLS_MAX)) {
         source->out_of_calls = true;
         *source->result = (struct supervisor_result){.error = 0};
         supervisor_result_error(source->result, CESID_E_NODE_TIMEOUT,
@@ -72,14 +77,14 @@ static int finish(struct source *source, struct supervisor_call *call)
     return error;
 }
 
-static void add_read(struct source *source, struct strbuf *body, const char *method, int64_t offset,
-                     int64_t length)
+static void add_question(struct source *source, struct strbuf *body,
+                         const struct logreader_question *question)
 {
-    xmlrpc_batch_call(body, method);
+    xmlrpc_batch_call(body, question->tail ? source->tail_method : source->read_method);
     if (source->process != NULL)
         xmlrpc_value_string(body, source->process, strlen(source->process));
-    xmlrpc_value_int(body, offset);
-    xmlrpc_value_int(body, length);
+    xmlrpc_value_int(body, question->tail ? 0 : question->offset);
+    xmlrpc_value_int(body, question->tail ? source->size - question->offset : question->want);
     xmlrpc_batch_call_end(body);
 }
 
@@ -93,155 +98,178 @@ static bool is_decoding_failure(const struct xmlrpc_value *code, const struct xm
 }
 
 /* "…codec can't decode byte 0xe9 in position 5: …" or "…bytes in position 3-4: …" */
-static bool parse_position(const char *text, struct logreader_hint *hint)
+static void parse_position(const char *text, struct logreader_question *question)
 {
-    static const char word[] = " in position ";
-    const char *at = strstr(text, "codec can't decode byte");
-    if (at == NULL || (at = strstr(at, word)) == NULL)
-        return false;
-    at += sizeof(word) - 1;
-    char *end;
-    long long first = strtoll(at, &end, 10), last = first;
-    if (end == at || first < 0)
-        return false;
-    if (*end == '-')
-        last = strtoll(end + 1, NULL, 10);
-    if (last < first || last - first > 3)
-        return false;
-    hint->good = first;
-    hint->bad = (int) (last - first + 1);
-    return true;
-}
-
-/* Asks where decoding from offset on fails. The log may grow between two calls, but not within one:
- * the answer counts only if the size was as expected, else another try is made with the new one. */
-static void ask_for_hint(struct source *source, int64_t offset, int64_t want,
-                         struct logreader_hint *hint)
-{
-    hint->good = -1;
-    for (int i = 0; i < 2 && !source->no_hints; i++) {
-        int64_t window = source->tail_size - offset;
-        if (window < want || window > HINT_WINDOW)
-            return;
-        struct supervisor_call call;
-        begin(source, &call, "system.multicall");
-        xmlrpc_batch_begin(&call.body);
-        add_read(source, &call.body, source->tail_method, 0, 0);
-        add_read(source, &call.body, source->tail_method, 0, window);
-        xmlrpc_batch_end(&call.body);
-        if (finish(source, &call) < 0) {
-            source->no_hints = true;
-            return;
-        }
-        const struct xmlrpc_value *list = source->result->answer.value;
-        if (list->type != XMLRPC_ARRAY || list->as.items.count != 2 ||
-            list->as.items.first->type != XMLRPC_ARRAY ||
-            list->as.items.first->as.items.count != 3 ||
-            list->as.items.first->as.items.first->next->type != XMLRPC_INT) {
-            source->no_hints = true;
-            return;
-        }
-        int64_t size = list->as.items.first->as.items.first->next->as.integer;
-        if (size != source->tail_size) {
-            source->tail_size = size;
-            continue;
-        }
-        const struct xmlrpc_value *text = xmlrpc_member(list->as.items.first->next, "faultString");
-        if (text == NULL || text->type != XMLRPC_STRING)
-            return; /* all is well up to the end: the piece was only cut */
-        if (!parse_position(text->as.string.data, hint))
-            source->no_hints = true;
-        else if (hint->good + hint->bad > want)
-            hint->good = -1; /* behind this piece, which was only cut */
+    static const char byte[] = "codec can't decode byte", word[] = " in position ";
+    const char *at = strstr(text, byte);
+    if (at == NULL)
         return;
-    }
+    at += sizeof(byte) - 1;
+    const char *position = strstr(at, word);
+    if (position == NULL)
+        return;
+    char *end;
+    position += sizeof(word) - 1;
+    long long good = strtoll(position, &end, 10);
+    if (end == position || good < 0)
+        return;
+    question->good = good;
+    long value = strncmp(at, " 0x", 3) == 0 ? strtol(at + 1, NULL, 16) : -1;
+    question->value = value >= 0x80 && value <= 0xFF ? (int) value : -1;
 }
 
-static enum logreader_outcome stop(struct source *source, const char *detail)
+static bool stop(struct source *source, const char *detail)
 {
     supervisor_result_error(source->result, CESID_E_NODE_PROTOCOL, detail);
     source->result->cause = RPC_CAUSE_PROTOCOL;
-    return LOGREADER_STOP;
+    return false;
 }
 
 /* A control character may have become U+FFFD, of three bytes. */
-static enum logreader_outcome take(struct source *source, struct strbuf *out,
-                                   const struct xmlrpc_value *value, int64_t want)
+static bool take(struct source *source, struct logreader_question *question,
+                 const struct xmlrpc_value *value)
 {
-    if (value->as.string.length > (size_t) want * 3)
-        return stop(source, "The answer is longer than what was asked for.");
-    strbuf_add(out, value->as.string.data, value->as.string.length);
-    return value->as.string.length < (size_t) want ? LOGREADER_GONE : LOGREADER_READ;
+    if (value->type != XMLRPC_STRING || value->as.string.length > (size_t) question->want * 3)
+        return stop(source, "The answer is not the text that was asked for.");
+    question->data = value->as.string.data;
+    question->length = value->as.string.length;
+    question->outcome =
+        question->length < (size_t) question->want ? LOGREADER_GONE : LOGREADER_READ;
+    return true;
 }
 
-static enum logreader_outcome read_plain(struct source *source, int64_t offset, int64_t want,
-                                         struct strbuf *out)
+static bool ask_one(struct source *source, struct logreader_question *question)
 {
     struct supervisor_call call;
     begin(source, &call, source->read_method);
     if (source->process != NULL)
         xmlrpc_add_string(&call.body, source->process, strlen(source->process));
-    xmlrpc_add_int(&call.body, offset);
-    xmlrpc_add_int(&call.body, want);
+    xmlrpc_add_int(&call.body, question->offset);
+    xmlrpc_add_int(&call.body, question->want);
     int error = finish(source, &call);
-    if (error == CESID_E_NODE_PROTOCOL && source->result->status == 500)
-        return LOGREADER_UNREADABLE;
-    if (error < 0)
-        return LOGREADER_STOP;
-    const struct xmlrpc_value *value = source->result->answer.value;
-    if (value->type != XMLRPC_STRING)
-        return stop(source, "The answer is not text.");
-    return take(source, out, value, want);
+    if (error == CESID_E_NODE_PROTOCOL && source->result->status == 500) {
+        question->outcome = LOGREADER_UNREADABLE;
+        return true;
+    }
+    return error == 0 && take(source, question, source->result->answer.value);
 }
 
-static enum logreader_outcome read_piece(void *argument, int64_t offset, int64_t want,
-                                         struct strbuf *out, struct logreader_hint *hint)
+/* One call a question. The text of all of them lives until the next time. */
+static bool ask_plain(struct source *source, struct logreader_question *questions, int count)
 {
-    struct source *source = argument;
-    if (source->plain)
-        return read_plain(source, offset, want, out);
+    int64_t known = -1;
+    strbuf_clear(&source->kept);
+    for (int i = 0; i < count; i++) {
+        struct logreader_question *question = &questions[i];
+        /* Of those from one place the longest comes first: the others would tell no more. */
+        if (question->tail || question->offset == known)
+            continue;
+        if (!ask_one(source, question))
+            return false;
+        strbuf_add(&source->kept, question->data, question->length);
+        if (question->outcome == LOGREADER_READ)
+            known = question->offset;
+    }
+    const char *data = source->kept.data;
+    for (int i = 0; i < count; data += questions[i++].length)
+        questions[i].data = data;
+    return true;
+}
 
+static bool take_outcome(struct source *source, struct logreader_question *question,
+                         const struct xmlrpc_value *value)
+{
+    const struct xmlrpc_value *text = xmlrpc_member(value, "faultString");
+    const struct xmlrpc_value *code = xmlrpc_member(value, "faultCode");
+    if (is_decoding_failure(code, text)) {
+        question->outcome = LOGREADER_UNREADABLE;
+        if (question->tail)
+            parse_position(text->as.string.data, question);
+        return true;
+    }
+    if (code != NULL && code->type == XMLRPC_INT && text != NULL && text->type == XMLRPC_STRING) {
+        supervisor_result_fault(source->result, code->as.integer, text->as.string.data);
+        return false;
+    }
+    if (question->tail && value->type == XMLRPC_ARRAY && value->as.items.count == 3)
+        value = value->as.items.first;
+    return take(source, question, value);
+}
+
+/* Of what tailProcess*Log answers: text, size, whether there is more. */
+static bool read_size(const struct xmlrpc_value *value, int64_t *size)
+{
+    if (value->type != XMLRPC_ARRAY || value->as.items.count != 3 ||
+        value->as.items.first->next->type != XMLRPC_INT)
+        return false;
+    *size = value->as.items.first->next->as.integer;
+    return *size >= 0;
+}
+
+/* The size goes first. supervisord writes the logs itself, so that it holds for the whole call;
+ * when the log grew since it was last told, the tails began that much later. */
+static bool ask_batch(struct source *source, struct logreader_question *questions, int count)
+{
+    const struct logreader_question size = {.offset = source->size, .tail = true};
+    bool tails = false;
+    for (int i = 0; i < count; i++)
+        tails |= questions[i].tail;
     struct supervisor_call call;
     begin(source, &call, "system.multicall");
     xmlrpc_batch_begin(&call.body);
-    add_read(source, &call.body, source->read_method, offset, want);
+    if (tails)
+        add_question(source, &call.body, &size);
+    for (int i = 0; i < count; i++)
+        add_question(source, &call.body, &questions[i]);
     xmlrpc_batch_end(&call.body);
-    if (finish(source, &call) < 0) {
-        if (!source->result->answer.fault)
-            return LOGREADER_STOP;
+    int error = finish(source, &call);
+    if (error < 0 && source->result->answer.fault) {
         source->plain = true;
-        return read_plain(source, offset, want, out);
+        return ask_plain(source, questions, count);
     }
+    if (error == CESID_E_NODE_PROTOCOL && tails && source->result->cause == RPC_CAUSE_TOO_LARGE)
+        return true; /* a tail that was text, and full of markup: not answered */
+    if (error < 0)
+        return false;
+
     const struct xmlrpc_value *list = source->result->answer.value;
-    if (list->type != XMLRPC_ARRAY || list->as.items.count != 1)
-        return stop(source, "The answer is not one result.");
+    if (list->type != XMLRPC_ARRAY || list->as.items.count != (size_t) (count + tails))
+        return stop(source, "The answer is not as many results as were asked for.");
     const struct xmlrpc_value *value = list->as.items.first;
-    if (value->type == XMLRPC_STRING)
-        return take(source, out, value, want);
-    const struct xmlrpc_value *code = xmlrpc_member(value, "faultCode");
-    const struct xmlrpc_value *text = xmlrpc_member(value, "faultString");
-    if (is_decoding_failure(code, text)) {
-        if (source->tail_method != NULL && want > 1)
-            ask_for_hint(source, offset, want, hint);
-        return source->result->error == CESID_E_CANCELLED ? LOGREADER_STOP : LOGREADER_UNREADABLE;
+    int64_t grown = 0;
+    if (tails) {
+        int64_t now;
+        if (!read_size(value, &now))
+            return stop(source, "The answer is no size.");
+        grown = now - source->size;
+        source->size = now;
+        value = value->next;
     }
-    if (code == NULL || code->type != XMLRPC_INT || text == NULL || text->type != XMLRPC_STRING)
-        return stop(source, "The answer is neither text nor a fault.");
-    supervisor_result_fault(source->result, code->as.integer, text->as.string.data);
-    return LOGREADER_STOP;
+    for (int i = 0; i < count; i++, value = value->next) {
+        if (questions[i].tail && grown < 0)
+            continue;
+        if (!take_outcome(source, &questions[i], value))
+            return false;
+        if (questions[i].tail)
+            questions[i].offset += grown;
+    }
+    return true;
+}
+
+static bool ask(void *argument, struct logreader_question *questions, int count)
+{
+    struct source *source = argument;
+    return source->plain ? ask_plain(source, questions, count)
+                         : ask_batch(source, questions, count);
 }
 
 /* 1, 0, or a negative error: whether the log has a byte at offset. */
 static int has_byte(struct source *source, int64_t offset)
 {
-    struct strbuf scratch;
-    struct logreader_hint hint;
-    strbuf_init(&scratch, 16);
-    enum logreader_outcome outcome = read_piece(source, offset, 1, &scratch, &hint);
-    strbuf_destroy(&scratch);
-    if (outcome == LOGREADER_STOP)
+    struct logreader_question question = {.offset = offset, .want = 1};
+    if (!ask(source, &question, 1))
         return source->result->error;
-    return outcome != LOGREADER_GONE;
+    return question.outcome != LOGREADER_GONE;
 }
 
 /* For logs whose size nobody tells: supervisord's own, and those of 2 GiB and more, whose size does
@@ -280,14 +308,10 @@ static int find_size(struct source *source, int64_t *size)
         return probe_size(source, size);
     if (error < 0)
         return error;
-    const struct xmlrpc_value *list = source->result->answer.value;
-    if (list->type != XMLRPC_ARRAY || list->as.items.count != 3 ||
-        list->as.items.first->next->type != XMLRPC_INT ||
-        list->as.items.first->next->as.integer < 0) {
+    if (!read_size(source->result->answer.value, size)) {
         stop(source, "The answer is no size.");
         return CESID_E_NODE_PROTOCOL;
     }
-    *size = list->as.items.first->next->as.integer;
     if (*size > 0)
         return 0;
     /* Nothing written yet, or no such log at all: reading tells. */
@@ -295,54 +319,30 @@ static int find_size(struct source *source, int64_t *size)
     return found < 0 ? found : 0;
 }
 
-static bool begins_character(struct source *source, int64_t offset)
-{
-    struct strbuf scratch;
-    struct logreader_hint hint;
-    strbuf_init(&scratch, 64);
-    enum logreader_outcome outcome = LOGREADER_UNREADABLE;
-    for (int64_t length = 1; length <= 4 && outcome == LOGREADER_UNREADABLE; length++)
-        outcome = read_piece(source, offset, length, &scratch, &hint);
-    strbuf_destroy(&scratch);
-    return outcome != LOGREADER_UNREADABLE;
-}
-
-/* The last so many bytes may begin inside a character. Nobody meant to see the rest of it. */
-static void skip_cut_character(struct source *source, struct supervisor_log *log)
-{
-    static const char replacement[] = "\xEF\xBF\xBD";
-    const size_t width = sizeof(replacement) - 1;
-    size_t skip = 0;
-    while (skip < 3 && strncmp(log->data.data + skip * width, replacement, width) == 0 &&
-           !begins_character(source, log->offset + (int64_t) skip))
-        skip++;
-    if (skip == 0)
-        return;
-    memmove(log->data.data, log->data.data + skip * width, log->data.length - skip * width);
-    strbuf_truncate(&log->data, log->data.length - skip * width);
-    log->offset += (int64_t) skip;
-}
-
 static void read_range(struct source *source, struct supervisor_log *log, int64_t length,
-                       bool from_end)
+                       bool from_end, int64_t *effort)
 {
     int64_t piece = source->config->refresh.answer_max / MARKUP_FACTOR;
     piece = piece > PIECE_MAX ? PIECE_MAX : piece < PIECE_MIN ? PIECE_MIN : piece;
     const struct logreader reader = {
-        .read = read_piece,
+        .ask = ask,
         .argument = source,
         .size = log->size,
         .piece_max = piece,
-        .calls_max = CALLS_MAX,
+        .tail_max = source->tail_method != NULL && !source->plain ? TAIL_MAX : 0,
+        .from_end = from_end,
+        .give_up = effort != NULL,
+        .effort = effort != NULL ? *effort : EFFORT,
     };
-    source->tail_size = log->size;
+    source->size = log->size;
     struct logreader_end end = logreader_read(&reader, log->offset, length, &log->data);
+    if (effort != NULL)
+        *effort = end.effort < 0 ? 0 : end.effort;
+    log->offset = end.offset;
     log->next = end.next;
-    log->truncated = end.short_of_calls || end.stopped;
+    log->truncated = end.short_of_effort || end.stopped;
     if (end.gone)
         log->size = end.next;
-    if (from_end && log->offset > 0 && !log->truncated)
-        skip_cut_character(source, log);
     int error = source->result->error;
     bool good_enough =
         source->out_of_calls || (error == CESID_E_NODE_TIMEOUT && end.next > log->offset);
@@ -356,7 +356,7 @@ static void read_range(struct source *source, struct supervisor_log *log, int64_
 
 int supervisor_read_log(struct rpc_endpoint *endpoint, const struct config *config,
                         const char *process, const char *stream, int64_t offset, int64_t length,
-                        bool (*cancelled)(void *argument), void *argument,
+                        int64_t *effort, bool (*cancelled)(void *argument), void *argument,
                         struct supervisor_log *log, struct supervisor_result *result)
 {
     bool errors = strcmp(stream, "stderr") == 0;
@@ -378,9 +378,9 @@ int supervisor_read_log(struct rpc_endpoint *endpoint, const struct config *conf
     };
     *result = (struct supervisor_result){.error = 0};
     *log = (struct supervisor_log){.size = 0};
-    if (length < 0)
-        length = 0;
-    strbuf_init(&log->data, length < INT32_MAX ? (size_t) length * 3 + 64 : INT32_MAX);
+    length = length < 0 ? 0 : length > LOGREADER_LENGTH_MAX ? LOGREADER_LENGTH_MAX : length;
+    strbuf_init(&log->data, (size_t) length * 3 + 64);
+    strbuf_init(&source.kept, (size_t) INT32_MAX);
 
     if (find_size(&source, &log->size) == 0) {
         bool from_end = offset < 0;
@@ -388,8 +388,9 @@ int supervisor_read_log(struct rpc_endpoint *endpoint, const struct config *conf
             offset = offset < -log->size ? 0 : log->size + offset;
         log->offset = offset > log->size ? log->size : offset;
         log->next = log->offset;
-        read_range(&source, log, length, from_end);
+        read_range(&source, log, length, from_end, effort);
     }
+    strbuf_destroy(&source.kept);
     result->duration = clock_seconds_since(began);
     return result->error;
 }
