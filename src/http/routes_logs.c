@@ -16,7 +16,10 @@
 #define READ_USUAL    65536
 #define READ_MOST     1048576
 #define DOWNLOAD_STEP 262144
-#define FOLLOW_LOOK   0.25 /* seconds between two looks at whether the client is still there */
+/* What a download of a log that is not UTF-8 may cost: see supervisor_read_log. At most some
+ * 10 s of the node's time, in small pieces. */
+#define DOWNLOAD_EFFORT 131072
+#define FOLLOW_LOOK     0.25 /* seconds between two looks at whether the client is still there */
 
 struct log_target {
     char id[1100]; /* "group:name" */
@@ -42,14 +45,14 @@ static int find_target(struct request *request, struct log_target *target)
 
 /* process NULL: supervisord's own. On success the caller frees log. */
 static int read_part(struct request *request, const char *process, const char *stream,
-                     int64_t offset, int64_t length, struct supervisor_log *log)
+                     int64_t offset, int64_t length, int64_t *effort, struct supervisor_log *log)
 {
     struct node_settings *settings = node_settings(request->node);
     struct supervisor_result result = {0};
     int error = request_node_allow(request, settings);
     if (error == 0) {
         error = supervisor_read_log(settings->endpoint, request->config, process, stream, offset,
-                                    length, NULL, request_cancelled, request, log, &result);
+                                    length, effort, request_cancelled, request, log, &result);
         request_node_report(request, error);
         if (error != 0) {
             error = request_call_failed(request, &result);
@@ -71,7 +74,7 @@ static int answer_part(struct request *request, struct response *response, const
         length = offset < 0 && -offset < READ_MOST ? -offset : READ_USUAL;
     if (!request_has(request, "offset"))
         offset = -length;
-    int error = read_part(request, process, stream, offset, length, &log);
+    int error = read_part(request, process, stream, offset, length, NULL, &log);
     if (error != 0)
         return error;
     struct json *json = response_json(response);
@@ -113,32 +116,45 @@ static void name_file(struct response *response, const struct log_target *target
                     name);
 }
 
+/* Reads the next part. It may use its share of the effort; what it leaves is for those after it. */
+static int read_next(struct request *request, const struct log_target *target, int64_t offset,
+                     int64_t size, int64_t *effort, struct supervisor_log *log)
+{
+    int64_t left = size - offset;
+    int64_t share = *effort / (left / DOWNLOAD_STEP + 1), rest = share;
+    int error = read_part(request, target->id, target->stream, offset,
+                          left < DOWNLOAD_STEP ? left : DOWNLOAD_STEP, &rest, log);
+    *effort -= share - rest;
+    return error;
+}
+
 /* What the log held when it began; what is written meanwhile is not chased. */
 static int download(struct request *request, struct response *response)
 {
     struct log_target target;
     struct supervisor_log log;
+    int64_t effort = DOWNLOAD_EFFORT;
     int error = find_target(request, &target);
+    /* nothing yet, but how much there is */
     if (error == 0)
-        error = read_part(request, target.id, target.stream, 0, DOWNLOAD_STEP, &log);
+        error = read_part(request, target.id, target.stream, 0, 0, NULL, &log);
     if (error != 0)
         return error;
-    int64_t size = log.size;
+    int64_t size = log.size, next = 0;
+    bool stuck = false;
     name_file(response, &target);
-    error = response_stream(response, "text/plain; charset=utf-8");
-    while (error == 0) {
-        int64_t next = log.next;
-        bool stuck = next <= log.offset;
+    /* as the log has it: who knows in what encoding */
+    error = response_stream(response, "text/plain");
+    while (error == 0 && next < size && !stuck) {
+        supervisor_log_free(&log);
+        error = read_next(request, &target, next, size, &effort, &log);
+        if (error != 0)
+            return error;
+        stuck = log.next <= next;
+        next = log.next;
         error = response_write(response, log.data.data, log.data.length);
         if (error == 0 && !request_still_allows(request, LOG_READ))
             error = CESID_E_FORBIDDEN;
-        if (error != 0 || next >= size || stuck)
-            break;
-        supervisor_log_free(&log);
-        error = read_part(request, target.id, target.stream, next,
-                          size - next < DOWNLOAD_STEP ? size - next : DOWNLOAD_STEP, &log);
-        if (error != 0)
-            return error;
     }
     supervisor_log_free(&log);
     return error;
@@ -177,7 +193,7 @@ static int pass_on(struct request *request, struct response *response, struct hu
 static int check_log(struct request *request, const struct log_target *target)
 {
     struct supervisor_log log;
-    int error = read_part(request, target->id, target->stream, 0, 0, &log);
+    int error = read_part(request, target->id, target->stream, 0, 0, NULL, &log);
     if (error == 0)
         supervisor_log_free(&log);
     return error;
