@@ -1,6 +1,6 @@
 /*
- * Live logs: who watches what, and when an upstream is started, retried or ended. What comes down
- * an upstream is logstream_data.c.
+ * Live logs: who watches what, and when an upstream is started, retried or ended. How it is opened
+ * is logstream_open.c, what comes down it logstream_data.c.
  *
  * Hub workers and the reaper watch and unwatch, the rpc loops deliver, one thread starts upstreams
  * (again) when they are due. All meet under LOCK_LOGSTREAMS, held for bookkeeping only; calls,

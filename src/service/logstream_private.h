@@ -89,6 +89,8 @@ void logstream_ended(struct logstream *stream, int error, bool retry_soon);
 void logstream_tell(struct logstream *stream, int error);
 void logstream_release(struct logstream *stream);
 
+/* Bytes came down the upstream, whose argument is the stream; false ends it. */
+bool logstream_data(void *argument, const char *data, size_t length);
 /* Passes on what is held and has its place. */
 void logstream_deliver(struct logstream *stream);
 
