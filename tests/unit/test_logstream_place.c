@@ -143,6 +143,29 @@ static void test_growth(void **state)
     }
 }
 
+/* The first bytes are few, and the log is much longer when its size is told. */
+static void test_beginning(void **state)
+{
+    uint64_t after;
+
+    (void) state;
+    house_open();
+    written = 0;
+    assert_null(watch(&after));
+    assert_true(eventually(tail_is_open, NULL));
+    lock_acquire(&peer.lock);
+    peer.on_question = grow_once;
+    lock_release(&peer.lock);
+    write_line("go");
+    assert_true(see("000000040 abcde\n"));
+    assert_exact();
+    lock_acquire(&seen.lock);
+    assert_int_equal(seen.first, 0);
+    assert_int_equal(seen.skipped, 0);
+    lock_release(&seen.lock);
+    stop_watching();
+}
+
 static void test_rotation(void **state)
 {
     (void) state;
@@ -178,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NAMED("a log that grows while it is opened stands at its offsets, and no line is lost",
               test_growth),
+        NAMED("a log that just begins stands at its offsets from the first byte", test_beginning),
         NAMED("a log that is replaced begins anew, at the right byte", test_rotation),
     };
 
