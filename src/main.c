@@ -314,6 +314,7 @@ static int start(struct house *house, const struct options *options, const struc
     operations_tell(house->operations, journal_operation, house->journal);
     bus_add_sink(house->bus, hub_sink, house->hub);
     bus_add_sink(house->bus, journal_sink, house->journal);
+    bus_add_sink(house->bus, logstreams_sink, house->logstreams);
 
     if ((error = bus_start(house->bus)) != CESID_OK ||
         (error = journal_start(house->journal)) != CESID_OK ||

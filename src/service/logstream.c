@@ -1,6 +1,7 @@
 /*
  * Live logs: who watches what, and when an upstream is started, retried or ended. How it is opened
- * is logstream_open.c, what comes down it logstream_data.c.
+ * is logstream_open.c, what comes down it logstream_data.c, and that it is the right one still
+ * logstream_process.c.
  *
  * Hub workers and the reaper watch and unwatch, the rpc loops deliver, one thread starts upstreams
  * (again) when they are due. All meet under LOCK_LOGSTREAMS, held for bookkeeping only; calls,
@@ -31,14 +32,9 @@ static void node_came(void *argument, struct node *node)
 static void node_went(void *argument, struct node *node)
 {
     struct logstreams *streams = argument;
-    struct logstream *stream, *next;
 
     lock_acquire(&streams->lock);
-    HASH_ITER(hh, streams->by_topic, stream, next)
-    {
-        if (stream->call != NULL && strcmp(stream->node, node_name(node)) == 0)
-            rpc_call_cancel(stream->call);
-    }
+    logstream_process_went_locked(streams, node_name(node));
     lock_release(&streams->lock);
 }
 
@@ -68,7 +64,7 @@ void logstreams_destroy(struct logstreams **slot)
     *slot = NULL;
     if (streams == NULL)
         return;
-    CHECK(streams->by_topic == NULL);
+    CHECK(streams->by_topic == NULL && streams->by_node == NULL);
     cond_destroy(&streams->due);
     lock_destroy(&streams->lock);
     free(streams);
@@ -96,6 +92,7 @@ static void stream_free(struct logstream *stream)
     strbuf_destroy(&stream->tail);
     strbuf_destroy(&stream->held);
     free(stream->environment);
+    free(stream->path);
     free(stream->topic);
     free(stream->node);
     free(stream->process);
@@ -153,6 +150,7 @@ int logstreams_watch(struct logstreams *streams, const char *topic, struct event
         stream->retry_at = clock_now();
         stream->number = (uint64_t) ++streams->opened << 32;
         HASH_ADD_KEYPTR(hh, streams->by_topic, stream->topic, strlen(stream->topic), stream);
+        logstream_process_add_locked(stream);
         cond_signal(&streams->due);
     } else if (stream->tail.length > 0 || stream->told != CESID_OK) {
         logstream_tail_locked(stream, &piece);
@@ -184,6 +182,7 @@ void logstreams_unwatch(struct logstreams *streams, const char *topic)
     HASH_FIND_STR(streams->by_topic, topic, stream);
     if (stream != NULL && --stream->watchers == 0) {
         HASH_DEL(streams->by_topic, stream);
+        logstream_process_remove_locked(stream);
         stream->closed = true;
         call = stream->call;
         stream->call = NULL;
@@ -225,7 +224,7 @@ void logstream_ended(struct logstream *stream, int error, bool retry_soon)
         stream->retry_delay = stream->retry_delay == 0 ? RETRY_MIN : stream->retry_delay * 2;
     if (stream->retry_delay > RETRY_MAX)
         stream->retry_delay = RETRY_MAX;
-    stream->retry_at = clock_after(stream->retry_delay);
+    stream->retry_at = clock_after(stream->stale ? LOGSTREAM_CALM : stream->retry_delay);
     tell = !stream->closed && !streams->stopping && error != CESID_OK && error != stream->told;
     stream->told = error;
     cond_signal(&streams->due);

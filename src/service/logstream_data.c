@@ -186,8 +186,9 @@ static bool take_locked(struct logstream *stream, const char *data, size_t lengt
 }
 
 /* The log begins anew: readers see it by the offset. */
-static void begin_anew_locked(struct logstream *stream, int64_t offset)
+void logstream_begin_anew_locked(struct logstream *stream, int64_t offset)
 {
+    lock_assert_held(&stream->streams->lock);
     stream->next_offset = offset;
     stream->partial_length = 0;
     stream->discard = 0;
@@ -214,14 +215,14 @@ static bool step_locked(struct logstream *stream, struct logstream_piece *piece,
 
     *some = false;
     if (stream->anew_at == 0) {
-        begin_anew_locked(stream, stream->anew_offset);
+        logstream_begin_anew_locked(stream, stream->anew_offset);
         return true;
     }
     if (stream->anew_at > 0 && (size_t) stream->anew_at < part)
         part = (size_t) stream->anew_at;
     mark = memmem(held->data, part, truncated_mark, sizeof(truncated_mark) - 1);
     if (mark == held->data) {
-        begin_anew_locked(stream, 0);
+        logstream_begin_anew_locked(stream, 0);
         consume_locked(stream, sizeof(truncated_mark) - 1);
         return true;
     }

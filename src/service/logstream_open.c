@@ -1,6 +1,9 @@
 /*
- * One upstream of a log: the size first (so that bytes have offsets), then /logtail/, which starts
- * up to 1,024 bytes back (supervisor/http.py, tail_f_producer) and goes on as the log grows.
+ * One upstream of a log. First what the process is and how large its log is (so that bytes have
+ * offsets): when the log is another file than before, it begins anew for those who watch. Then what
+ * they miss of it is read, and then comes /logtail/, which starts up to 1,024 bytes back
+ * (supervisor/http.py, tail_f_producer) and goes on as the log grows.
+ *
  * Everything here runs on the rpc loop threads, or on the logstream thread for the first step.
  * Lock: LOCK_LOGSTREAMS.
  */
@@ -12,6 +15,10 @@
 #include "cesid/log.h"
 #include "cesid/memory.h"
 #include "logstream_private.h"
+
+#define FILL_LEAST  512            /* bytes: /logtail/ brings as much anyway */
+#define FILL_MOST   (256LL * 1024) /* of a log that went on, or is new */
+#define ROUNDS_MOST 4
 
 static void upstream_done(void *argument, const struct rpc_result *result)
 {
@@ -61,7 +68,7 @@ static void open_upstream(struct logstream *stream, struct rpc_endpoint *endpoin
     struct rpc_call *call = NULL;
     struct strbuf path;
     uint64_t attempt;
-    bool closed, stored = false;
+    bool closed, stale, stored = false;
     int error = CESID_E_CANCELLED;
 
     strbuf_init(&path, 2048);
@@ -84,8 +91,9 @@ static void open_upstream(struct logstream *stream, struct rpc_endpoint *endpoin
             stream->call = call;
             stored = true;
         }
+        stale = stream->stale; /* said while there was no call to cancel */
         lock_release(&streams->lock);
-        if (closed)
+        if (closed || stale)
             rpc_call_cancel(call);
         if (!stored)
             rpc_call_unref(&call);
@@ -95,47 +103,272 @@ static void open_upstream(struct logstream *stream, struct rpc_endpoint *endpoin
     config_unref(&config);
 }
 
-/* The context of the first step. */
-struct sizing {
-    struct logstream *stream;
-    struct node_settings *settings;
+/* What is asked before the upstream is opened. */
+struct opening {
+    struct logstream *stream;       /* reference */
+    struct node_settings *settings; /* reference */
+    bool plain;                     /* without multicall, which tells nothing of the process */
+    int rounds;                     /* how often it was asked */
+    int64_t size;                   /* of the log, as told last */
+    int64_t began, next, want;      /* what is read of it, in parts */
+    int shorter;                    /* bytes less than that, not to end inside a character */
 };
 
-static void size_known(void *argument, struct supervisor_result *result)
-{
-    struct sizing *sizing = argument;
-    struct logstream *stream = sizing->stream;
-    const struct xmlrpc_value *value = result->answer.value;
-    int64_t size = -1;
+static void inquire(struct opening *opening);
 
-    /* tailProcessStdoutLog answers [text, size of the log, overflow] */
-    if (result->error == CESID_OK && value->type == XMLRPC_ARRAY && value->as.items.count == 3 &&
-        value->as.items.first->next->type == XMLRPC_INT)
-        size = value->as.items.first->next->as.integer;
-    if (size < 0) {
-        logstream_ended(stream, result->error != CESID_OK ? result->error : CESID_E_NODE_PROTOCOL,
-                        false);
+static void finish(struct opening *opening, int error)
+{
+    struct logstream *stream = opening->stream;
+
+    if (error != CESID_OK) {
+        logstream_ended(stream, error, false);
     } else {
         lock_acquire(&stream->streams->lock);
-        logstream_place_open_locked(stream, size);
+        logstream_place_open_locked(stream, opening->size);
         lock_release(&stream->streams->lock);
-        open_upstream(stream, sizing->settings->endpoint);
+        open_upstream(stream, opening->settings->endpoint);
     }
-    node_settings_unref(&sizing->settings);
-    free(sizing);
+    node_settings_unref(&opening->settings);
+    free(opening);
+}
+
+/* ---- what /logtail/ will not bring is read ---- */
+
+static void read_part(struct opening *opening);
+
+/* Where what watchers miss begins; what is too much of it is left out. */
+static int64_t find_gap_locked(struct logstream *stream, int64_t size)
+{
+    int64_t excess = size - FILL_MOST - stream->next_offset;
+
+    if (stream->next_offset < 0)
+        return size;
+    stream->partial_length = 0;
+    stream->discard = 0;
+    stream->at_line_start = excess <= 0;
+    if (excess > 0) {
+        stream->resumed = true;
+        stream->skipped += excess;
+        stream->next_offset += excess;
+    }
+    return stream->next_offset;
+}
+
+/* Hands the part to watchers. False: the log holds no such text. */
+static bool take_part(struct opening *opening, const struct xmlrpc_value *list)
+{
+    struct logstream *stream = opening->stream;
+    const struct xmlrpc_value *text;
+
+    if (list == NULL || list->type != XMLRPC_ARRAY || list->as.items.count != 1)
+        return false;
+    text = list->as.items.first;
+    /* A length that is not as expected: characters that XML had no way to carry. */
+    if (text->type != XMLRPC_STRING || text->as.string.length != (size_t) opening->want)
+        return false;
+    lock_acquire(&stream->streams->lock);
+    strbuf_clear(&stream->held);
+    strbuf_add(&stream->held, text->as.string.data, text->as.string.length);
+    stream->settled = true;
+    stream->opening = false;
+    stream->anew_at = -1;
+    lock_release(&stream->streams->lock);
+    logstream_deliver(stream);
+    return true;
+}
+
+static void part_known(void *argument, struct supervisor_result *result)
+{
+    struct opening *opening = argument;
+    const struct xmlrpc_value *list = result->error == CESID_OK ? result->answer.value : NULL;
+
+    if (take_part(opening, list)) {
+        opening->next += opening->want;
+        opening->shorter = 0;
+    } else if (list != NULL && opening->shorter < 3) {
+        opening->shorter++;
+    } else {
+        opening->next = opening->size; /* it is no text: what /logtail/ brings must do */
+        opening->rounds = ROUNDS_MOST;
+    }
+    read_part(opening);
+}
+
+static void read_part(struct opening *opening)
+{
+    struct logstream *stream = opening->stream;
+    int64_t missing = opening->size - opening->next;
+    struct supervisor_call call;
+    struct config *config;
+    int error;
+
+    if (missing <= FILL_LEAST) {
+        /* The log grew meanwhile: the upstream is opened with what is true now. */
+        if (opening->rounds < ROUNDS_MOST && opening->next > opening->began)
+            inquire(opening);
+        else
+            finish(opening, CESID_OK);
+        return;
+    }
+    opening->want = (missing < LOGSTREAM_PIECE ? missing : LOGSTREAM_PIECE) - opening->shorter;
+    config = config_get(stream->streams->config);
+    /* supervisord stumbles over bytes that are no UTF-8, but not within a multicall. */
+    supervisor_call_init(&call, "system.multicall", config, config->timeouts.log);
+    xmlrpc_batch_begin(&call.body);
+    xmlrpc_batch_call(&call.body, strcmp(stream->kind, "stdout") == 0
+                                      ? "supervisor.readProcessStdoutLog"
+                                      : "supervisor.readProcessStderrLog");
+    xmlrpc_value_string(&call.body, stream->process, strlen(stream->process));
+    xmlrpc_value_int(&call.body, opening->next);
+    xmlrpc_value_int(&call.body, opening->want);
+    xmlrpc_batch_call_end(&call.body);
+    xmlrpc_batch_end(&call.body);
+    error = supervisor_submit(opening->settings->endpoint, &call, part_known, opening, NULL);
+    supervisor_call_destroy(&call);
+    config_unref(&config);
+    if (error != CESID_OK)
+        finish(opening, error);
+}
+
+/* ---- which file it is, and where it stands ---- */
+
+/* Whether it is another log than before, or there again: then watchers are told. */
+static bool note_locked(struct logstream *stream, const char *path)
+{
+    bool another = stream->path_known && !logstream_same_path(path, stream->path);
+    bool back = stream->absent;
+
+    stream->asked = true;
+    stream->absent = false;
+    stream->path_known = true;
+    free(stream->path);
+    stream->path = path != NULL ? mem_string(path) : NULL;
+    if (another && stream->next_offset >= 0)
+        logstream_begin_anew_locked(stream, 0);
+    if (another || back)
+        stream->told = CESID_OK;
+    return another || back;
+}
+
+static const char *path_in(const struct xmlrpc_value *info, const char *kind)
+{
+    const struct xmlrpc_value *path =
+        xmlrpc_member(info, strcmp(kind, "stdout") == 0 ? "stdout_logfile" : "stderr_logfile");
+
+    return path != NULL && path->type == XMLRPC_STRING && path->as.string.length > 0
+               ? path->as.string.data
+               : NULL;
+}
+
+/* info: of the process; NULL: nothing was told of it. */
+static int read_answer(const struct supervisor_result *result, bool plain,
+                       const struct xmlrpc_value **info, int64_t *size)
+{
+    const struct xmlrpc_value *value = result->answer.value, *code;
+
+    *info = NULL;
+    if (result->error != CESID_OK)
+        return result->error;
+    if (!plain) {
+        if (value->type != XMLRPC_ARRAY || value->as.items.count != 2)
+            return CESID_E_NODE_PROTOCOL;
+        code = xmlrpc_member(value->as.items.first, "faultCode");
+        if (code != NULL && code->type == XMLRPC_INT && code->as.integer == FAULT_BAD_NAME)
+            return CESID_E_NOT_FOUND;
+        *info = code == NULL ? value->as.items.first : NULL;
+        value = value->as.items.first->next;
+        if (xmlrpc_member(value, "faultCode") != NULL)
+            return CESID_E_NODE_FAULT;
+    }
+    *size = logstream_place_size(value);
+    return *size < 0 ? CESID_E_NODE_PROTOCOL : CESID_OK;
+}
+
+static void answered(void *argument, struct supervisor_result *result)
+{
+    struct opening *opening = argument;
+    struct logstream *stream = opening->stream;
+    const struct xmlrpc_value *info;
+    bool tell = false, look;
+    int error = read_answer(result, opening->plain, &info, &opening->size);
+
+    if (!opening->plain && result->answer.fault &&
+        result->answer.fault_code == FAULT_UNKNOWN_METHOD) {
+        opening->plain = true;
+        inquire(opening);
+        return;
+    }
+    lock_acquire(&stream->streams->lock);
+    if (error == CESID_E_NOT_FOUND)
+        stream->asked = stream->absent = true;
+    else if (info != NULL)
+        tell = note_locked(stream, path_in(info, stream->kind));
+    if (error == CESID_OK)
+        opening->began = opening->next = find_gap_locked(stream, opening->size);
+    look = stream->stale; /* by what was known before: does it still hold? */
+    stream->stale = false;
+    lock_release(&stream->streams->lock);
+    if (tell)
+        logstream_tell(stream, CESID_OK);
+    if (look)
+        logstream_process_check(stream);
+    if (error != CESID_OK)
+        finish(opening, error);
+    else
+        read_part(opening);
+}
+
+static void add_process(struct strbuf *body, const struct logstream *stream, const char *method)
+{
+    xmlrpc_batch_call(body, method);
+    xmlrpc_value_string(body, stream->process, strlen(stream->process));
+}
+
+/* In one call, so that the size is that file's. */
+static void inquire(struct opening *opening)
+{
+    struct logstream *stream = opening->stream;
+    struct config *config = config_get(stream->streams->config);
+    const char *tail = strcmp(stream->kind, "stdout") == 0 ? "supervisor.tailProcessStdoutLog"
+                                                           : "supervisor.tailProcessStderrLog";
+    struct supervisor_call call;
+    int error;
+
+    opening->rounds++;
+    supervisor_call_init(&call, opening->plain ? tail : "system.multicall", config,
+                         config->timeouts.log);
+    if (opening->plain) {
+        xmlrpc_add_string(&call.body, stream->process, strlen(stream->process));
+        xmlrpc_add_int(&call.body, 0);
+        xmlrpc_add_int(&call.body, 0);
+    } else {
+        xmlrpc_batch_begin(&call.body);
+        add_process(&call.body, stream, "supervisor.getProcessInfo");
+        xmlrpc_batch_call_end(&call.body);
+        add_process(&call.body, stream, tail);
+        xmlrpc_value_int(&call.body, 0);
+        xmlrpc_value_int(&call.body, 0);
+        xmlrpc_batch_call_end(&call.body);
+        xmlrpc_batch_end(&call.body);
+    }
+    error = supervisor_submit(opening->settings->endpoint, &call, answered, opening, NULL);
+    supervisor_call_destroy(&call);
+    config_unref(&config);
+    if (error != CESID_OK)
+        finish(opening, error);
 }
 
 void logstream_open(struct logstream *stream)
 {
     struct logstreams *streams = stream->streams;
     struct node *node = registry_find(streams->registry, stream->node);
-    struct config *config;
     struct node_settings *settings;
-    struct supervisor_call call;
-    struct sizing *sizing;
+    struct opening *opening;
     char *old;
-    int error;
 
+    lock_acquire(&streams->lock);
+    stream->stale = false;
+    lock_release(&streams->lock);
     if (node == NULL) {
         logstream_ended(stream, CESID_E_NOT_FOUND, false);
         return;
@@ -152,24 +385,7 @@ void logstream_open(struct logstream *stream)
         logstream_ended(stream, CESID_E_CONFLICT, false);
         return;
     }
-
-    config = config_get(streams->config);
-    sizing = mem_alloc(sizeof(*sizing));
-    sizing->stream = stream;
-    sizing->settings = settings;
-    supervisor_call_init(&call,
-                         strcmp(stream->kind, "stdout") == 0 ? "supervisor.tailProcessStdoutLog"
-                                                             : "supervisor.tailProcessStderrLog",
-                         config, config->timeouts.log);
-    xmlrpc_add_string(&call.body, stream->process, strlen(stream->process));
-    xmlrpc_add_int(&call.body, 0);
-    xmlrpc_add_int(&call.body, 0);
-    error = supervisor_submit(settings->endpoint, &call, size_known, sizing, NULL);
-    supervisor_call_destroy(&call);
-    if (error != CESID_OK) {
-        node_settings_unref(&sizing->settings);
-        free(sizing);
-        logstream_ended(stream, error, false);
-    }
-    config_unref(&config);
+    opening = mem_alloc(sizeof(*opening));
+    *opening = (struct opening){.stream = stream, .settings = settings};
+    inquire(opening);
 }

@@ -199,8 +199,7 @@ static bool settle_locked(struct logstream *stream, const struct question *quest
     return true;
 }
 
-/* tailProcess*Log answers [text, size of the log, overflow]; system.multicall a list of answers. */
-static int64_t size_of(const struct xmlrpc_value *value)
+int64_t logstream_place_size(const struct xmlrpc_value *value)
 {
     if (value == NULL || value->type != XMLRPC_ARRAY || value->as.items.count != 3 ||
         value->as.items.first->next->type != XMLRPC_INT)
@@ -227,7 +226,7 @@ static void answered(void *argument, struct supervisor_result *result)
     }
     lock_acquire(&streams->lock);
     if (stream->attempt == question->attempt && !stream->closed && !streams->stopping) {
-        int64_t size = size_of(value);
+        int64_t size = logstream_place_size(value);
 
         if (stream->settled || size < 0)
             settle_blindly_locked(stream);

@@ -17,12 +17,17 @@
 #define LOGSTREAM_PIECE 65536              /* bytes in one message */
 #define LOGSTREAM_HELD  ((size_t) 2 << 20) /* bytes that may wait to be placed */
 
+/* Seconds before the log of a process that came or changed is opened. Programs say most when they
+ * start: what comes between looking how large the log is and opening it is easily left out. */
+#define LOGSTREAM_CALM 0.5
+
 struct logstream {
     /* immutable */
     struct logstreams *streams;
     char *topic, *node, *process, *kind;
-    UT_hash_handle hh; /* guarded by the streams' lock, like all below */
-    int references;    /* the table, and each call under way */
+    UT_hash_handle hh;             /* guarded by the streams' lock, like all below */
+    struct logstream *prev, *next; /* of the same node */
+    int references;                /* the table, and each call under way */
     int watchers;
     bool closed;    /* no longer in the table */
     bool under_way; /* a call is made or made ready */
@@ -30,6 +35,11 @@ struct logstream {
     uint64_t attempt;
     int64_t retry_at;
     double retry_delay;
+    bool asked;  /* supervisord told of the process at least once: */
+    bool absent; /* it has none such */
+    bool path_known;
+    char *path;          /* the log's file, when the process was there last; NULL: it has none */
+    bool stale;          /* the node's view says otherwise: to be asked again at once */
     int told;            /* the error that watchers were told last; 0: none */
     char *environment;   /* of the node when the upstream was opened */
     uint64_t number;     /* of the last piece; a later stream of the topic begins higher */
@@ -55,6 +65,14 @@ struct logstream {
     int64_t tail_offset;
 };
 
+/* A node whose logs are followed. */
+struct logstream_node {
+    char *name;
+    struct logstream *streams; /* at least one */
+    uint64_t revision;         /* of the view that they were compared with last */
+    UT_hash_handle hh;
+};
+
 struct logstreams {
     /* immutable */
     struct config_box *config;
@@ -67,6 +85,7 @@ struct logstreams {
     struct cond due;
     /* guarded by lock */
     struct logstream *by_topic;
+    struct logstream_node *by_node;
     uint32_t opened; /* streams so far */
     bool stopping;
 };
@@ -82,7 +101,8 @@ struct logstream_piece {
     int error; /* told in place of data */
 };
 
-/* Takes over the caller's reference: asks where the log stands, then opens the upstream. */
+/* Takes over the caller's reference: asks which file the log is and where it stands, reads what
+ * watchers miss of it, then opens the upstream. */
 void logstream_open(struct logstream *stream);
 /* A call of the stream ended (or could not be made); gives up its reference. */
 void logstream_ended(struct logstream *stream, int error, bool retry_soon);
@@ -93,12 +113,24 @@ void logstream_release(struct logstream *stream);
 bool logstream_data(void *argument, const char *data, size_t length);
 /* Passes on what is held and has its place. */
 void logstream_deliver(struct logstream *stream);
+/* The log is another one now; the caller tells it when it left the lock. */
+void logstream_begin_anew_locked(struct logstream *stream, int64_t offset);
+
+/* Whether the log is still the one that was opened (logstream_process.c). */
+void logstream_process_add_locked(struct logstream *stream);
+void logstream_process_remove_locked(struct logstream *stream);
+void logstream_process_went_locked(struct logstreams *streams, const char *node);
+/* Compares with the node's view; a stream that is stale then is to be opened again. */
+void logstream_process_check(struct logstream *stream);
+bool logstream_same_path(const char *a, const char *b);
 
 /* Where bytes belong (logstream_place.c). An upstream is about to be opened; size: of the log. */
 void logstream_place_open_locked(struct logstream *stream, int64_t size);
 /* Bytes came: whether the caller has to ask, after it left the lock. */
 bool logstream_place_due_locked(struct logstream *stream);
 void logstream_place_ask(struct logstream *stream);
+/* In an answer of tailProcess*Log: [text, size of the log, overflow]; -1: it is none. */
+int64_t logstream_place_size(const struct xmlrpc_value *value);
 /* Nobody will tell any more, or nobody needs to: what is held is taken to follow. */
 void logstream_place_end_locked(struct logstream *stream);
 

@@ -210,3 +210,153 @@ test('following over the WebSocket brings the same bytes, by topic', async () =>
     assert.equal(socket.messages.slice(from).filter((m) => m.type === 'log').length, 0);
     await socket.close();
 });
+
+// A program that says many lines at once, then one after another.
+const talker = (word, more = {}) => ({
+    command: `/bin/sh -c 'n=0; while [ $n -lt 400 ]; do n=$((n+1)); echo "${word} $n"; done; ` +
+        `while sleep 0.2; do n=$((n+1)); echo "${word} $n"; done'`, ...more,
+});
+
+// Puts programs into gamma's configuration (undefined: out of it) and updates.
+async function update(programs, changes) {
+    const programsNow = { ...fleet.gamma.programs, ...programs };
+    for (const [name, program] of Object.entries(programs))
+        if (program === undefined)
+            delete programsNow[name];
+    fleet.gamma.programs = programsNow;
+    fleet.gamma.configure();
+    assert.deepEqual(expectOk(await cesid.post('/nodes/gamma/update')),
+        { added: [], changed: [], removed: [], ...changes });
+}
+
+// Both kinds of followers of one program's log.
+class Watch {
+    constructor(name) {
+        Object.assign(this, { name, topic: `log:gamma:${name}:${name}:stdout` });
+    }
+
+    async start() {
+        this.socket = await cesid.socket();
+        await this.socket.subscribe(this.topic);
+        this.curl = cesid.follow(`/nodes/gamma/processes/${this.name}/log/follow`);
+        return this;
+    }
+
+    pieces(from = 0) {
+        return this.socket.messages.slice(from).filter((m) => m.type === 'log')
+            .map(({ data }) => data);
+    }
+
+    async hear(line, from = 0) {
+        await until(`"${line}" on the WebSocket`, () =>
+            this.pieces(from).map(({ data }) => data).join('').includes(line));
+        await until(`"${line}" at /log/follow`, () => this.curl.stdout.includes(line));
+    }
+
+    // What came since the log began anew is the file, from its first byte on.
+    async isTheFile(from) {
+        const { stdout_log: file } = await cesid.process('gamma', `${this.name}:${this.name}`);
+        const bytes = readFileSync(file).toString();
+        const all = this.pieces(from);
+        const begin = all.findIndex(({ data, offset }) => data !== '' && offset === 0);
+        assert.ok(begin >= 0, 'it begins at 0');
+        let at = 0, text = '';
+        for (const { data, offset, skipped } of all.slice(begin)) {
+            assert.deepEqual([offset, skipped], [at, 0]);
+            at += Buffer.byteLength(data);
+            text += data;
+        }
+        text = text.slice(0, bytes.length);
+        assert.ok(text.length > 2000);
+        assert.equal(text, bytes.slice(0, text.length));
+        assert.ok(this.curl.stdout.includes(text.slice(0, 3000)), 'and so it does at /log/follow');
+    }
+
+    async stop() {
+        await this.socket.close();
+        assert.ok(this.curl.running, 'the follower was not cut');
+        this.curl.kill();
+        await this.curl.exited;
+    }
+}
+
+test('a log outlives an update of its program, in another file', async () => {
+    await update({ app: talker('old') }, { added: ['app'] });
+    await cesid.processIs('gamma', 'app:app', 'RUNNING');
+    const watch = await new Watch('app').start();
+    await watch.hear('old 402\n');
+    const from = watch.socket.mark;
+    await update({ app: talker('new') }, { changed: ['app'] });
+    await watch.hear('new 403\n', from);
+    await watch.isTheFile(from);
+    assert.deepEqual(watch.pieces().filter(({ error }) => error), [], 'it never was away for long');
+
+    // Who comes now is shown the new one, and that it goes on.
+    const late = await new Watch('app').start();
+    await late.hear('new 406\n');
+    assert.ok(!late.pieces().some(({ data }) => data.includes('old')));
+    assert.ok(!late.curl.stdout.includes('old'));
+    await late.stop();
+
+    // Once more, and errors are another log.
+    const errors = await cesid.socket();
+    await errors.subscribe('log:gamma:app:app:stderr');
+    const again = watch.socket.mark;
+    await update({ app: { ...talker('newer'),
+        command: talker('newer').command.replaceAll('done\'', 'echo oh >&2; done\'') } },
+    { changed: ['app'] });
+    await watch.hear('newer 403\n', again);
+    await watch.isTheFile(again);
+    await errors.next('an error', (m) => m.type === 'log' && m.data.data === 'oh\n');
+    await errors.close();
+    await watch.stop();
+    await update({ app: undefined }, { removed: ['app'] });
+});
+
+test('who follows a log is told when the process is gone, and goes on when it is back', async () => {
+    await update({ away: talker('old') }, { added: ['away'] });
+    await cesid.processIs('gamma', 'away:away', 'RUNNING');
+    const watch = await new Watch('away').start();
+    await watch.hear('old 402\n');
+    for (const word of ['second', 'third']) {
+        const gone = watch.socket.mark;
+        await update({ away: undefined }, { removed: ['away'] });
+        await watch.socket.next('that it is gone',
+            (m) => m.type === 'log' && m.data.error === 'not_found', { from: gone });
+        await sleep(1.5);
+        assert.equal(watch.pieces(gone).filter(({ error }) => error).length, 1, 'said once');
+
+        const back = watch.socket.mark;
+        await update({ away: talker(word) }, { added: ['away'] });
+        await watch.hear(`${word} 402\n`, back);
+        await watch.isTheFile(back);
+        assert.ok(!watch.pieces(back).some(({ error }) => error));
+    }
+    await watch.stop();
+    await update({ away: undefined }, { removed: ['away'] });
+});
+
+test('a log in the same file goes on where it was when its program is back', async () => {
+    const stdout_logfile = `${fleet.gamma.directory}/kept.log`;
+    await update({ kept: talker('old', { stdout_logfile }) }, { added: ['kept'] });
+    await cesid.processIs('gamma', 'kept:kept', 'RUNNING');
+    const watch = await new Watch('kept').start();
+    await watch.hear('old 402\n');
+    await update({ kept: undefined }, { removed: ['kept'] });
+    await watch.socket.next('that it is gone', (m) => m.type === 'log' && m.data.error);
+    const back = watch.socket.mark;
+    await update({ kept: talker('new', { stdout_logfile }) }, { added: ['kept'] });
+    await watch.hear('new 402\n', back);
+    let at = -1;
+    for (const { data, offset, skipped } of watch.pieces()) {
+        assert.equal(skipped, 0);
+        assert.ok(at < 0 || offset === at, `${offset} after ${at}`);
+        at = offset + Buffer.byteLength(data);
+    }
+    const bytes = readFileSync(stdout_logfile).toString();
+    const { stdout } = watch.curl;
+    const text = stdout.slice(0, stdout.lastIndexOf('new 402\n'));
+    assert.ok(bytes.includes(text), 'no line is missing or there twice');
+    await watch.stop();
+    await update({ kept: undefined }, { removed: ['kept'] });
+});

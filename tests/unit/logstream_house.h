@@ -41,6 +41,9 @@ static struct {
     void (*on_open)(void);     /* with the lock, before a tail finds its place */
     void (*on_question)(void); /* with the lock, before a size is told */
     int questions;
+    int file;     /* number of the process's log; a tail of another one sees nothing more */
+    bool gone;    /* there is no such process */
+    int reads;    /* parts of the log that were read by their offset */
     int cut;      /* how often all tails were cut */
     bool refuses; /* no such process */
     bool stopping;
@@ -73,21 +76,64 @@ static inline void add_size(struct strbuf *body)
         peer.log.length);
 }
 
-/* The size, or size and end in one call. The tests' logs need no escapes. */
+static inline void add_info(struct strbuf *body)
+{
+    if (peer.gone)
+        strbuf_puts(body, "<value><struct>"
+                          "<member><name>faultCode</name><value><int>10</int></value></member>"
+                          "<member><name>faultString</name><value>BAD_NAME: g:p</value></member>"
+                          "</struct></value>");
+    else
+        strbuf_printf(body,
+                      "<value><struct><member><name>stdout_logfile</name>"
+                      "<value>/log/%d</value></member></struct></value>",
+                      peer.file);
+}
+
+/* A part of the log, by the last two numbers of the request. */
+static inline void add_part(struct strbuf *body, const char *request)
+{
+    const char *number = strstr(request, "<int>");
+    size_t offset = number != NULL ? strtoul(number + 5, NULL, 10) : 0;
+    size_t length;
+
+    number = number != NULL ? strstr(number + 5, "<int>") : NULL;
+    length = number != NULL ? strtoul(number + 5, NULL, 10) : 0;
+    peer.reads++;
+    offset = offset < peer.log.length ? offset : peer.log.length;
+    length = length < peer.log.length - offset ? length : peer.log.length - offset;
+    strbuf_puts(body, "<value><string>");
+    strbuf_add(body, peer.log.data + offset, length);
+    strbuf_puts(body, "</string></value>");
+}
+
+/* The size, alone or with the process or the log's end in one call, or a part of the log. The
+ * tests' logs need no escapes. */
 static inline bool answer(int fd, const char *request)
 {
-    bool both = strstr(request, "<methodName>system.multicall<") != NULL;
+    bool many = strstr(request, "<methodName>system.multicall<") != NULL;
+    bool size = strstr(request, "supervisor.tailProcess") != NULL;
+    bool info = strstr(request, "supervisor.getProcessInfo") != NULL;
     struct strbuf body;
     char head[200];
     bool good;
 
-    strbuf_init(&body, 1 << 20);
+    strbuf_init(&body, (size_t) 8 << 20);
     strbuf_puts(&body, "<?xml version='1.0'?><methodResponse><params><param>");
     lock_acquire(&peer.lock);
     peer.questions++;
     if (peer.on_question != NULL)
         peer.on_question();
-    if (both) {
+    if (many && !size) {
+        strbuf_puts(&body, "<value><array><data>");
+        add_part(&body, request);
+        strbuf_puts(&body, "</data></array></value>");
+    } else if (info) {
+        strbuf_puts(&body, "<value><array><data>");
+        add_info(&body);
+        add_size(&body);
+        strbuf_puts(&body, "</data></array></value>");
+    } else if (many) {
         const char *window = strstr(request, ">-");
         size_t length = window != NULL ? strtoul(window + 2, NULL, 10) : 0;
 
@@ -122,11 +168,11 @@ static inline bool send_chunk(int fd, const char *data, size_t length)
 static inline bool stream_log(int fd)
 {
     size_t at;
-    int cut, inode;
+    int cut, inode, file;
     bool good, refuses;
 
     lock_acquire(&peer.lock);
-    refuses = peer.refuses;
+    refuses = peer.refuses || peer.gone;
     lock_release(&peer.lock);
     if (refuses)
         return send_text(fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
@@ -136,6 +182,7 @@ static inline bool stream_log(int fd)
     if (peer.on_open != NULL)
         peer.on_open();
     inode = peer.inode;
+    file = peer.file;
     at = peer.log.length >= 1024 ? peer.log.length - 1024 : 0;
     cut = peer.cut;
     peer.tails++;
@@ -145,6 +192,8 @@ static inline bool stream_log(int fd)
 
         if (recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0) {
             good = false;
+        } else if (file != peer.file) {
+            cond_wait_until(&peer.changed, &peer.lock, clock_after(0.01));
         } else if (inode != peer.inode) {
             inode = peer.inode;
             at = 0;
