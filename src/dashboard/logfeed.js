@@ -129,8 +129,10 @@ export class LogFeed {
             this.told = message.error ?? null;
             if (message.data || message.skipped > 0)
                 this.#counted(() => this.buffer.message(message));
-            else
+            else if (message.error)
                 this.#touch();
+            else
+                this.#counted(() => this.buffer.goesOn(message));
         }
     }
 

@@ -117,6 +117,18 @@ test('a rotated or cleared log starts anew, and says so', () => {
     assert.deepEqual(shown(buffer), ['old', 'older', '<restarted>', 'new', 'newer']);
 });
 
+test('a short log that is another one now is told from its repetition', () => {
+    const buffer = new LogBuffer();
+    buffer.read({ offset: 0, data: 'old one\nold two\n', next: 16 });
+    buffer.goesOn({ offset: 16, data: '', skipped: 0 });
+    assert.deepEqual(shown(buffer), ['old one', 'old two']);
+    buffer.goesOn({ offset: 0, data: '', skipped: 0 });
+    buffer.message({ offset: 0, data: 'new one\n' });
+    buffer.message({ offset: 8, data: 'new two\n' });
+    assert.deepEqual(shown(buffer),
+        ['old one', 'old two', '<restarted>', 'new one', 'new two']);
+});
+
 test('after a lost connection the next message may repeat', () => {
     const log = new Log();
     const buffer = new LogBuffer();

@@ -89,6 +89,12 @@ export class LogBuffer {
         return text !== '';
     }
 
+    // A message without text: the log goes on at that offset. Before what is here it is another one.
+    goesOn({ offset }) {
+        if (offset < this.sure || (offset === 0 && this.next > 0))
+            this.restart();
+    }
+
     // A line of ours among the log's: 'gap' and 'skipped' (with bytes), 'restarted', 'cleared'.
     mark(kind, bytes = 0) {
         this.#flushPartial();
