@@ -10,8 +10,8 @@
 
 #include "cesid/check.h"
 
-#define PASSWORD_LENGTH_MIN  10
-#define PASSWORD_LENGTH_MAX  256
+#define PASSWORD_LENGTH_MIN  10  /* characters */
+#define PASSWORD_LENGTH_MAX  256 /* bytes */
 #define PASSWORD_HASH_SIZE   128
 #define PASSWORD_RANDOM_SIZE 21 /* 20 letters and a NUL: 115 bits */
 

@@ -12,6 +12,9 @@
 /* Whether all bytes are well-formed UTF-8 (no surrogates, no overlong forms, at most U+10FFFF). */
 bool text_is_utf8(const char *data, size_t length);
 
+/* In UTF-8 text. */
+size_t text_characters(const char *text);
+
 /* Length of the longest prefix that does not end inside a UTF-8 character; what it leaves out is
  * at most 3 bytes. For cutting streams into messages. */
 size_t text_utf8_complete(const char *data, size_t length);

@@ -62,6 +62,15 @@ bool text_is_utf8(const char *data, size_t length)
     return true;
 }
 
+size_t text_characters(const char *text)
+{
+    size_t count = 0;
+    for (; *text != '\0'; text++)
+        if (((unsigned char) *text & 0xc0) != 0x80)
+            count++;
+    return count;
+}
+
 size_t text_utf8_complete(const char *data, size_t length)
 {
     /* Only the last three bytes can begin a character that is not whole. */

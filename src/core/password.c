@@ -80,12 +80,12 @@ int password_check(const char *username, const char *password, const char **why)
 {
     size_t length = strlen(password);
     *why = NULL;
-    if (length < PASSWORD_LENGTH_MIN)
-        *why = "must have at least 10 bytes";
+    if (!text_is_utf8(password, length))
+        *why = "must be UTF-8 text";
+    else if (text_characters(password) < PASSWORD_LENGTH_MIN)
+        *why = "must have at least 10 characters";
     else if (length > PASSWORD_LENGTH_MAX)
         *why = "must have at most 256 bytes";
-    else if (!text_is_utf8(password, length))
-        *why = "must be UTF-8 text";
     else if (strcasecmp(password, username) == 0)
         *why = "must differ from the username";
     else if (strspn(password, (const char[]){password[0], '\0'}) == length)

@@ -172,13 +172,23 @@ struct node_settings *node_settings(struct node *node)
     return settings;
 }
 
-bool node_swap(struct node *node, const struct node_view *base, struct node_view *next,
-               struct node_events *events)
+uint64_t node_breaker_changes(struct node *node)
+{
+    uint64_t changes;
+
+    lock_acquire(&node->lock);
+    changes = node->breaker_changes;
+    lock_release(&node->lock);
+    return changes;
+}
+
+bool node_swap(struct node *node, const struct node_view *base, uint64_t breaker_changes,
+               struct node_view *next, struct node_events *events)
 {
     struct node_view *old = NULL;
 
     lock_acquire(&node->lock);
-    if (node->view == base && !node->removed) {
+    if (node->view == base && node->breaker_changes == breaker_changes && !node->removed) {
         old = node->view;
         node->view = next;
         node_events_publish(events, node->bus);
@@ -190,16 +200,17 @@ bool node_swap(struct node *node, const struct node_view *base, struct node_view
     return true;
 }
 
-/* False when the view is another by now: then that one's event tells it, or the next try. */
+/* False when the node has changed meanwhile. */
 static bool tell_once(struct node *node)
 {
+    uint64_t changes = node_breaker_changes(node);
     struct node_view *view = node_view(node);
     struct node_events events = {0};
     bool current;
 
     node_events_add_node(&events, node, view);
     lock_acquire(&node->lock);
-    current = node->view == view || node->removed;
+    current = (node->view == view && node->breaker_changes == changes) || node->removed;
     if (current && !node->removed)
         node_events_publish(&events, node->bus);
     lock_release(&node->lock);
@@ -214,23 +225,27 @@ void node_tell(struct node *node)
         continue;
 }
 
-static void count_transition_locked(struct node *node, bool changed)
+/* The breaker was like `before`: true when it changed, which is counted. */
+static bool note_change_locked(struct node *node, const struct breaker *before)
 {
     lock_assert_held(&node->lock);
-    if (changed)
+    if (node->breaker.state != before->state)
         metrics_count(METRIC_BREAKER_TRANSITIONS, breaker_state_name(node->breaker.state));
+    if (node->breaker.state == before->state && node->breaker.failures == before->failures)
+        return false;
+    node->breaker_changes++;
+    return true;
 }
 
 bool node_breaker_allow(struct node *node)
 {
-    enum breaker_state before;
+    struct breaker before;
     bool allowed, changed;
 
     lock_acquire(&node->lock);
-    before = node->breaker.state;
+    before = node->breaker;
     allowed = breaker_allow(&node->breaker, clock_now());
-    changed = node->breaker.state != before;
-    count_transition_locked(node, changed);
+    changed = note_change_locked(node, &before);
     lock_release(&node->lock);
     if (changed)
         node_tell(node);
@@ -250,18 +265,20 @@ bool node_breaker_count(struct node *node, int error, const struct breaker_setti
     /* Jitter needs to differ between nodes, not to be unguessable. */
     double jitter = (double) ((uint64_t) now * UINT64_C(0x9E3779B97F4A7C15) >> 40) / 16777216.0;
 
-    bool failed = is_connection_failure(error), changed = false;
+    struct breaker before;
+    bool changed;
 
     lock_acquire(&node->lock);
-    if (failed)
-        changed = breaker_failure(&node->breaker, settings, now, jitter);
+    before = node->breaker;
+    if (is_connection_failure(error))
+        (void) breaker_failure(&node->breaker, settings, now, jitter);
     else if (error == CESID_E_CANCELLED || error == CESID_E_SHUTTING_DOWN)
         breaker_abandon(&node->breaker);
     else
-        changed = breaker_success(&node->breaker);
-    count_transition_locked(node, changed);
+        (void) breaker_success(&node->breaker);
+    changed = note_change_locked(node, &before);
     lock_release(&node->lock);
-    return failed || changed;
+    return changed;
 }
 
 void node_breaker_report(struct node *node, int error, const struct breaker_settings *settings)

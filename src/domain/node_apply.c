@@ -216,6 +216,7 @@ static bool apply_once(struct node *node, struct applying *applying)
     enum node_state state = poll->error == 0 ? NODE_UP : NODE_DOWN;
     struct node_events events = {0};
     struct node_view *next;
+    uint64_t breaker_changes;
     bool done = true;
 
     if (base->state == NODE_DISABLED ||
@@ -241,13 +242,14 @@ static bool apply_once(struct node *node, struct applying *applying)
         goto out;
     }
     report_success(node, applying);
+    breaker_changes = node_breaker_changes(node);
     node_view_seal(next);
     compare_processes(&events, base, next);
     if (applying->news || base->state != next->state || base->cause != next->cause ||
         !same_counts(base, next) || !same_supervisor(base, poll))
         node_events_add_node(&events, node, next);
     node_view_ref(next); /* ours: once swapped in, the next change may free it at any time */
-    done = node_swap(node, base, next, &events);
+    done = node_swap(node, base, breaker_changes, next, &events);
     if (done) {
         log_change(base, next);
     } else {

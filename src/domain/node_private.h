@@ -18,6 +18,7 @@ struct node {
     struct node_settings *settings;
     struct node_view *view;
     struct breaker breaker;
+    uint64_t breaker_changes; /* so many, for who renders it without the lock */
     bool removed;
 
     /* atomic */
@@ -72,9 +73,11 @@ void node_events_add_process(struct node_events *events, const struct node_view 
 void node_events_publish(struct node_events *events, struct bus *bus); /* and frees */
 void node_events_drop(struct node_events *events);
 
-/* Swaps next in and publishes, if base is still the node's view: true. Else changes nothing. */
-bool node_swap(struct node *node, const struct node_view *base, struct node_view *next,
-               struct node_events *events);
+/* Swaps next in and publishes, if base is still the node's view and the breaker as it was after so
+ * many changes: true. Else changes nothing. */
+bool node_swap(struct node *node, const struct node_view *base, uint64_t breaker_changes,
+               struct node_view *next, struct node_events *events);
+uint64_t node_breaker_changes(struct node *node);
 
 /* As node_breaker_report, but leaves it to the caller to tell: true when there is something. */
 bool node_breaker_count(struct node *node, int error, const struct breaker_settings *settings);

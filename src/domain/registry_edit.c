@@ -24,6 +24,7 @@ struct step {
     /* of a change */
     struct node_settings *settings;
     struct node_view *base, *next;
+    uint64_t breaker_changes;
     bool same_peer;
     /* what the exchange left over */
     struct node_settings *old_settings;
@@ -62,6 +63,7 @@ static void move_processes(struct node_view *next)
 /* The view that the new settings make of the present one, and the events of that. */
 static void draft(struct step *step)
 {
+    uint64_t breaker_changes = node_breaker_changes(step->node);
     struct node_view *base = node_view(step->node);
     struct node_view *next = node_view_draft(base, step->settings);
     const struct config_node *old = &base->settings->config;
@@ -83,6 +85,7 @@ static void draft(struct step *step)
         node_events_add_process(&step->events, next, next->processes[i], NULL, false);
     step->base = base;
     step->next = next;
+    step->breaker_changes = breaker_changes;
 }
 
 static void drop_draft(struct step *step)
@@ -144,15 +147,17 @@ static bool swap_locked(struct registry *registry, struct step *step)
     bool swapped;
 
     lock_acquire(&node->lock);
-    swapped = node->view == step->base;
+    swapped = node->view == step->base && node->breaker_changes == step->breaker_changes;
     if (swapped) {
         step->old_view = node->view;
         step->old_settings = node->settings;
         node->view = step->next;
         node->settings = node_settings_ref(step->settings);
         step->next = NULL;
-        if (!step->same_peer)
+        if (!step->same_peer) {
             breaker_init(&node->breaker);
+            node->breaker_changes++;
+        }
         node_events_publish(&step->events, registry->bus);
     }
     lock_release(&node->lock);
@@ -201,6 +206,9 @@ static void apply_locked(struct registry *registry, struct step *step)
 
 static void tell(const struct registry *registry, const struct step *step)
 {
+    /* The event of the change was rendered before its breaker was a new one. */
+    if (step->edit->action == REGISTRY_CHANGE && !step->same_peer)
+        node_tell(step->node);
     for (size_t i = 0; i < registry->watchers_count; i++) {
         const struct registry_watcher *watcher = &registry->watchers[i];
 

@@ -51,7 +51,7 @@ static const struct shape_member node[] = {
     {"supervisor", "@Supervisor", NULL},
     {"breaker", "@Breaker", NULL},
     {"counts", "@Counts", NULL},
-    {"revision", "integer", "rises with every change"},
+    {"revision", "integer", "rises with every change, but of breaker, last_refresh and latency"},
 };
 static const struct shape_member supervisor[] = {
     {"version", "string?", NULL},

@@ -73,7 +73,9 @@ static int pass_on(struct request *request, struct response *response, struct hu
     return error;
 }
 
-static int subscribe(struct request *request, struct hub_client *client)
+/* again: the client comes back with the topics that it had, and what one of them names may have
+ * gone meanwhile. */
+static int subscribe(struct request *request, struct hub_client *client, bool again)
 {
     size_t count;
     char *const *topics = request_items(request, "topics", &count);
@@ -83,6 +85,8 @@ static int subscribe(struct request *request, struct hub_client *client)
             problem_field(&request->problem, "topics", "bad_format",
                           "must be fleet, operations, activity, node:NAME or "
                           "log:NODE:GROUP:PROCESS:STREAM");
+        if (error == CESID_E_NOT_FOUND && again)
+            continue;
         if (error == CESID_E_NOT_FOUND)
             problem_detail(&request->problem, "A topic names something that does not exist");
         if (error != 0)
@@ -104,7 +108,7 @@ static int events(struct request *request, struct response *response)
     bool again = came_back(request, &known, &number);
     if (again)
         hub_hold(client);
-    error = subscribe(request, client);
+    error = subscribe(request, client, again);
     if (error == 0 && again)
         hub_resume(client, known, number);
     if (error == 0) {

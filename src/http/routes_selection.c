@@ -156,7 +156,8 @@ static bool selects(const struct request *request)
 {
     const struct problem *problem = &request->problem;
     for (size_t i = 0; i < problem->fields_count; i++)
-        if (strncmp(problem->fields[i].field, "select", strlen("select")) == 0)
+        if (strcmp(problem->fields[i].field, "select") == 0 ||
+            strncmp(problem->fields[i].field, "select.", strlen("select.")) == 0)
             return true;
     for (size_t i = 0; i < ARRAY_LENGTH(criteria); i++) {
         size_t count;

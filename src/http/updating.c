@@ -162,9 +162,10 @@ int updating_run(struct request *request, const struct updating_changes *changes
     all(&update, changes->changed, STOP, PUT_IN);
     all(&update, changes->added, PUT_IN, PUT_IN);
     /* Who hears of it finds what is new. A poll that fails shows at the node. */
-    if (update.groups > 0 && !update.lost &&
-        refresh_wait(request->context->refresh, request->node,
-                     clock_after(request->config->timeouts.refresh)) != CESID_OK)
+    if (update.groups == 0 || update.lost)
+        refresh_now(request->context->refresh, request->node, NULL, NULL);
+    else if (refresh_wait(request->context->refresh, request->node,
+                          clock_after(request->config->timeouts.refresh)) != CESID_OK)
         log_debug("http", "no poll after an update", log_s("node", node_name(request->node)));
     if (update.failed > 0)
         problem_detail(&request->problem, "%zu of %zu groups failed. %s", update.failed,

@@ -52,15 +52,6 @@ static size_t field_index(const struct route *route, enum field_place place, con
     return SIZE_MAX;
 }
 
-static size_t characters(const char *text)
-{
-    size_t count = 0;
-    for (; *text != '\0'; text++)
-        if (((unsigned char) *text & 0xc0) != 0x80)
-            count++;
-    return count;
-}
-
 /* The choice that text names, as the table writes it; caller frees. NULL: none. */
 static char *choose(const char *choices, const char *text)
 {
@@ -151,7 +142,7 @@ static char *take_string(const struct field *field, const char *path, const char
 {
     int64_t most = field->maximum == 0 ? VALIDATE_STRING_MAX : field->maximum;
     int64_t least = field->minimum;
-    int64_t length = (int64_t) characters(text);
+    int64_t length = (int64_t) text_characters(text);
     const char *complaint;
 
     if (field->choices != NULL) {

@@ -13,7 +13,7 @@
 #include "cesid/memory.h"
 #include "cesid/text.h"
 
-#define CHARACTER_MAX 4
+#define CHARACTER_MAX INT64_C(4)
 /* What is found out as a whole: when effort ends, at most so much was found out in vain. Less of it
  * where there are no tails, and bytes cost more. */
 #define BLOCK           INT64_C(4096)

@@ -233,7 +233,7 @@ static bool ask_batch(struct source *source, struct logreader_question *question
         return false;
 
     const struct xmlrpc_value *list = source->result->answer.value;
-    if (list->type != XMLRPC_ARRAY || list->as.items.count != (size_t) (count + tails))
+    if (list->type != XMLRPC_ARRAY || list->as.items.count != (size_t) count + tails)
         return stop(source, "The answer is not as many results as were asked for.");
     const struct xmlrpc_value *value = list->as.items.first;
     int64_t grown = 0;

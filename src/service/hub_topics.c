@@ -118,16 +118,13 @@ static bool allowed_somewhere(struct hub_client *client, enum permission permiss
     return allowed;
 }
 
-/* Whether the node is there and the session may do that on it. */
-static int check_node(struct hub_client *client, const char *name, enum permission permission)
+/* Whether the node may be seen and the session may do that on it. */
+static int check_access(struct hub_client *client, struct node *node, enum permission permission)
 {
-    struct node *node = registry_find(client->hub->registry, name);
     struct node_settings *settings;
     struct access *access;
     int error = CESID_OK;
 
-    if (node == NULL)
-        return CESID_E_NOT_FOUND;
     access = client_access(client);
     settings = node_settings(node);
     if (!access_allows(access, NODE_READ, settings->config.environment))
@@ -136,6 +133,14 @@ static int check_node(struct hub_client *client, const char *name, enum permissi
         error = CESID_E_FORBIDDEN;
     node_settings_unref(&settings);
     access_unref(&access);
+    return error;
+}
+
+static int check_node(struct hub_client *client, const char *name)
+{
+    struct node *node = registry_find(client->hub->registry, name);
+    int error = node == NULL ? CESID_E_NOT_FOUND : check_access(client, node, NODE_READ);
+
     node_unref(&node);
     return error;
 }
@@ -143,17 +148,15 @@ static int check_node(struct hub_client *client, const char *name, enum permissi
 /* Of a node that is up it is known which processes it has; of another one they may come. */
 static int check_log(struct hub_client *client, const char *topic, const char *node_name)
 {
-    struct node *node;
+    struct node *node = registry_find(client->hub->registry, node_name);
     struct node_view *view;
-    int error = check_node(client, node_name, LOG_READ);
+    int error;
 
-    if (error != CESID_OK)
-        return error;
-    node = registry_find(client->hub->registry, node_name);
     if (node == NULL)
         return CESID_E_NOT_FOUND;
+    error = check_access(client, node, LOG_READ);
     view = node_view(node);
-    if (view->state == NODE_UP) {
+    if (error == CESID_OK && view->state == NODE_UP) {
         const char *id = topic + strlen("log:") + strlen(node_name) + 1;
         char *process = mem_bytes(id, (size_t) (strrchr(topic, ':') - id));
 
@@ -183,7 +186,7 @@ static bool room_locked(const struct hub_client *client)
 static int subscribe_node(struct hub_client *client, const char *name)
 {
     struct node_topic *topic;
-    int error = check_node(client, name, NODE_READ);
+    int error = check_node(client, name);
 
     if (error != CESID_OK)
         return error;

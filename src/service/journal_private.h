@@ -4,6 +4,7 @@
 #ifndef CESID_JOURNAL_PRIVATE_H
 #define CESID_JOURNAL_PRIVATE_H
 
+#include "cesid/activity_outside.h"
 #include "cesid/journal.h"
 #include "cesid/lock.h"
 #include "cesid/log.h"
@@ -60,7 +61,9 @@ struct journal {
     uint64_t before;           /* the head at start: what is pending up to it was interrupted */
     bool recovered;            /* …and is told so */
     struct entries kept;       /* numbered, and without a place */
-    int64_t retry_at, clean_at, outside_at; /* clock_now() */
+    int64_t retry_at, clean_at, outside_at;       /* clock_now() */
+    char outside[OUTSIDE_BATCH][OUTSIDE_ID_SIZE]; /* on record, and could not be removed */
+    size_t outside_count;
     double retry_pause;
     double store_took; /* seconds, of the last try */
     uint64_t told_dropped;

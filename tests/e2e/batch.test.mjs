@@ -75,7 +75,7 @@ test('R6.2 an action on a hung node ends soon after its time, and says so in a s
     assert.ok(duration > 2.5 && duration < 3 + 8 * slow, `${duration} s`);
 });
 
-test('R6.5 a signal to a hung node is not delivered after its time, whichever clock is first',
+test('R6.5 a signal to a hung node is a timeout, whichever clock is first',
     async () => {
         await fakes.fault('198', 'silent');
         const path = `/nodes/${fakes.name(198)}/processes`;

@@ -99,6 +99,7 @@ test('R7.3 a validation error names every field that is wrong and why', async ()
         ['POST', '/operations', { action: 'stop', select, signal: 'HUP', timeout: 0 },
             ['signal', 'timeout']],
         ['POST', '/operations', { action: 'stop', select: { nodes: [''] } }, ['select.nodes/0']],
+        ['POST', '/operations', { action: 'stop', selection: {} }, ['select', 'selection']],
         ['GET', '/activity?limit=0&since=x&until=y&cursor=x', undefined,
             ['cursor', 'limit', 'since', 'until']],
         ['GET', '/activity?limit=0&cursor=YWJj', undefined, ['cursor', 'limit']],

@@ -5,14 +5,14 @@ import { Fleet } from '../../src/dashboard/lib/fleet.js';
 import { keyOf, ProcessSet } from '../../src/dashboard/lib/processset.js';
 import { Cesid } from './lib/cesid.mjs';
 import { Fakes } from './lib/fake.mjs';
-import { expectOk } from './lib/http.mjs';
+import { expectOk, expectProblem } from './lib/http.mjs';
 import { slow, until } from './lib/wait.mjs';
 
 let fakes, cesid, socket;
 before(async () => {
     fakes = await new Fakes({ nodes: 5, processes: 4 }).start();
     cesid = new Cesid({ nodes: fakes.configs(), config: {
-        refresh: { interval: 0.2 }, timeouts: { connect: 0.3 * slow, refresh: 0.3 * slow },
+        refresh: { interval: 0.2 }, timeouts: { connect: 0.3 * slow, refresh: 0.3 * slow, log: 0.5 * slow },
         breaker: { failures: 3, open_min: 0.2, open_max: 0.5 },
     } });
     await cesid.start();
@@ -86,6 +86,17 @@ test('while a node is away, and after it came back: its breaker, too', async () 
     await agrees();
 });
 
+test('when a call fails that is no poll, and the next poll is good', async () => {
+    await fakes.fault('4', 'silent', 'method=*Log');
+    const from = socket.mark;
+    expectProblem(await cesid.api('GET',
+        `/nodes/${fakes.name(4)}/processes/p0000:p0000/log`), 504, 'node_timeout');
+    await socket.next('the failure', ({ type, data }) => type === 'node' &&
+        data.name === fakes.name(4) && data.breaker.failures === 1, { from });
+    await fakes.fault('4', 'none');
+    await agrees();
+});
+
 test('when a node moves to another environment its processes do, too', async () => {
     expectOk(await cesid.post('/nodes', { name: 'mover', environment: 'here',
         url: 'http://127.0.0.1:1/RPC2', enabled: false }), 201);
@@ -111,7 +122,11 @@ test('when a node is disabled, enabled, removed and there again', async () => {
         await agrees();
     };
     const last = cesid.nodes[3];
+    await fakes.fault('3', 'silent');
+    await until('its breaker is open', async () =>
+        (await cesid.node(last.name)).breaker.state !== 'closed');
     await change(() => { last.enabled = false; });
+    await fakes.fault('3', 'none');
     await change(() => { last.enabled = true; });
     await cesid.nodeIs(last.name, 'up');
     await change(() => { cesid.nodes.splice(3, 1); });

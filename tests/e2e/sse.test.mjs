@@ -46,6 +46,15 @@ test('events stream the same messages as the WebSocket', async () => {
     assert.match(again.stdout, /cache-control: no-(store|cache)/i);
     again.kill();
     await again.exited;
+
+    // What one of its topics named may have gone meanwhile: the rest goes on.
+    const topics = 'fleet,log:gamma:gone:gone:stdout';
+    expectProblem(await cesid.api('GET', `/events?topics=${topics}`), 404, 'not_found');
+    const rest = cesid.follow(`/events?topics=${topics}`, '-H', `Last-Event-ID: ${found.id}`);
+    await until('the rest of the topics', () => events(rest.stdout).some((event) =>
+        event.data.type === 'process'));
+    rest.kill();
+    await rest.exited;
 });
 
 test('topics are checked before a stream begins', async () => {

@@ -186,6 +186,7 @@ static void test_nothing_repeated(void **state)
     put_in(3000);
     poll_node();
     assert_true(see("line 200\n"));
+    assert_true(eventually(tail_is_open, NULL)); /* the peer is asked no more */
     lock_acquire(&peer.lock);
     peer.file--; /* a poll that was asked before */
     lock_release(&peer.lock);

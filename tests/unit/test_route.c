@@ -159,8 +159,10 @@ static void the_table_is_sane(void **state)
                 const struct field *field = &route->fields[f];
                 char name[80];
                 assert_non_null(field->about);
+                /* A body may repeat a name of the path, which comes first. */
                 for (size_t other = 0; other < f; other++)
-                    assert_string_not_equal(route->fields[other].name, field->name);
+                    if (route->fields[other].place != FIELD_PATH || field->place != FIELD_BODY)
+                        assert_string_not_equal(route->fields[other].name, field->name);
                 if (field->place != FIELD_PATH)
                     continue;
                 captured++;
