@@ -95,21 +95,49 @@ static void learn(struct search *search, int64_t at, int value)
     }
 }
 
-static void learn_text(struct search *search, const struct logreader_question *question)
+#define REPLACEMENT        "\xEF\xBF\xBD"
+#define REPLACEMENT_LENGTH INT64_C(3)
+
+static bool is_replacement(const struct logreader_question *question, int64_t at)
 {
-    int64_t length = (int64_t) question->length;
-    if (length <= question->want) {
-        for (int64_t i = 0; i < length; i++)
-            learn(search, question->offset + i, (unsigned char) question->data[i]);
-    } else { /* control characters came as something else */
+    return (int64_t) question->length - at >= REPLACEMENT_LENGTH &&
+           memcmp(question->data + at, REPLACEMENT, REPLACEMENT_LENGTH) == 0;
+}
+
+/* Control characters that XML-RPC could not carry came as U+FFFD, and made the text longer. Which
+ * of them the log holds itself is known only when it holds none. */
+static void learn_longer_text(struct search *search, const struct logreader_question *question)
+{
+    int64_t length = (int64_t) question->length, replaced = 0, offset = question->offset;
+    for (int64_t i = 0; i < length; i++)
+        replaced += is_replacement(question, i);
+    if (length - question->want == (REPLACEMENT_LENGTH - 1) * replaced) {
+        for (int64_t i = 0; i < length; i++, offset++) {
+            bool lost = is_replacement(question, i);
+            learn(search, offset, lost ? -1 : (unsigned char) question->data[i]);
+            i += lost ? REPLACEMENT_LENGTH - 1 : 0;
+        }
+    } else if (question->want <= CHARACTER_MAX) {
         for (int64_t i = 0; i < question->want; i++)
-            learn(search, question->offset + i, -1);
+            learn(search, offset + i, -1);
     }
 }
 
-static void learn_wrong(struct search *search, const struct logreader_question *question)
+static void learn_text(struct search *search, const struct logreader_question *question)
+{
+    int64_t length = (int64_t) question->length;
+    if (length > question->want) {
+        learn_longer_text(search, question);
+        return;
+    }
+    for (int64_t i = 0; i < length; i++)
+        learn(search, question->offset + i, (unsigned char) question->data[i]);
+}
+
+static void learn_wrong(struct search *search, struct logreader_question *question)
 {
     if (question->good < 0 || question->good >= question->want) {
+        question->good = -1;
         search->blind = true;
         return;
     }
@@ -137,6 +165,8 @@ static bool ask(struct search *search, struct batch *batch)
     }
     for (int i = 0; i < batch->count && !search->gone; i++) {
         struct logreader_question *question = &batch->questions[i];
+        if (question->outcome != LOGREADER_UNREADABLE)
+            question->good = -1;
         if (question->outcome == LOGREADER_READ || question->outcome == LOGREADER_GONE)
             learn_text(search, question);
         else if (question->tail && question->outcome == LOGREADER_UNREADABLE)
@@ -362,7 +392,7 @@ static void add_bytes(const struct search *search, int64_t from, int64_t to, str
         if (search->facts[at - search->from] == FACT_KNOWN)
             strbuf_putc(out, (char) search->bytes[at - search->from]);
         else
-            strbuf_puts(out, "\xEF\xBF\xBD");
+            strbuf_puts(out, REPLACEMENT);
     }
 }
 

@@ -84,7 +84,7 @@ static void add_question(struct source *source, struct strbuf *body,
     if (source->process != NULL)
         xmlrpc_value_string(body, source->process, strlen(source->process));
     xmlrpc_value_int(body, question->tail ? 0 : question->offset);
-    xmlrpc_value_int(body, question->tail ? source->size - question->offset : question->want);
+    xmlrpc_value_int(body, question->want);
     xmlrpc_batch_call_end(body);
 }
 
@@ -203,7 +203,7 @@ static bool read_size(const struct xmlrpc_value *value, int64_t *size)
         value->as.items.first->next->type != XMLRPC_INT)
         return false;
     *size = value->as.items.first->next->as.integer;
-    return *size >= 0;
+    return *size >= 0 && *size <= SIZE_MAX_PROBED;
 }
 
 /* The size goes first. supervisord writes the logs itself, so that it holds for the whole call;
@@ -219,16 +219,21 @@ static bool ask_batch(struct source *source, struct logreader_question *question
     xmlrpc_batch_begin(&call.body);
     if (tails)
         add_question(source, &call.body, &size);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
+        if (questions[i].tail)
+            questions[i].want = source->size - questions[i].offset;
         add_question(source, &call.body, &questions[i]);
+    }
     xmlrpc_batch_end(&call.body);
     int error = finish(source, &call);
     if (error < 0 && source->result->answer.fault) {
         source->plain = true;
         return ask_plain(source, questions, count);
     }
-    if (error == CESID_E_NODE_PROTOCOL && tails && source->result->cause == RPC_CAUSE_TOO_LARGE)
-        return true; /* a tail that was text, and full of markup: not answered */
+    /* A tail that was text, and full of markup; a size beyond XML-RPC's int. */
+    if (error == CESID_E_NODE_PROTOCOL && tails &&
+        (source->result->cause == RPC_CAUSE_TOO_LARGE || source->result->status == 500))
+        return true; /* not answered */
     if (error < 0)
         return false;
 

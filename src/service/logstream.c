@@ -232,7 +232,7 @@ void logstream_ended(struct logstream *stream, int error, bool retry_soon)
     if (call != NULL)
         rpc_call_unref(&call);
     if (tell)
-        logstream_tell(stream, error);
+        logstream_tell(stream, error, -1);
     logstream_release(stream);
 }
 

@@ -78,12 +78,13 @@ void logstream_tail_locked(struct logstream *stream, struct logstream_piece *pie
     piece->environment = mem_string(stream->environment);
 }
 
-void logstream_tell(struct logstream *stream, int error)
+void logstream_tell(struct logstream *stream, int error, int64_t offset)
 {
-    struct logstream_piece piece = {.error = error};
+    struct logstream_piece piece = {.error = error, .offset = offset};
 
     lock_acquire(&stream->streams->lock);
-    piece.offset = stream->next_offset < 0 ? 0 : stream->next_offset;
+    if (offset < 0)
+        piece.offset = stream->next_offset < 0 ? 0 : stream->next_offset;
     piece.number = ++stream->number;
     piece.environment = mem_string(stream->environment);
     lock_release(&stream->streams->lock);
@@ -220,7 +221,8 @@ static bool step_locked(struct logstream *stream, struct logstream_piece *piece,
     }
     if (stream->anew_at > 0 && (size_t) stream->anew_at < part)
         part = (size_t) stream->anew_at;
-    mark = memmem(held->data, part, truncated_mark, sizeof(truncated_mark) - 1);
+    mark = stream->is_part ? NULL
+                           : memmem(held->data, part, truncated_mark, sizeof(truncated_mark) - 1);
     if (mark == held->data) {
         logstream_begin_anew_locked(stream, 0);
         consume_locked(stream, sizeof(truncated_mark) - 1);
@@ -249,7 +251,7 @@ void logstream_deliver(struct logstream *stream)
 
             lock_release(&streams->lock);
             if (anew)
-                logstream_tell(stream, CESID_OK);
+                logstream_tell(stream, CESID_OK, -1);
             if (some)
                 publish(stream, &piece);
             lock_acquire(&streams->lock);

@@ -20,6 +20,13 @@
 #define FILL_MOST   (256LL * 1024) /* of a log that went on, or is new */
 #define ROUNDS_MOST 4
 
+/* Whether there is nothing to be opened any more. */
+static bool is_over_locked(const struct logstream *stream)
+{
+    lock_assert_held(&stream->streams->lock);
+    return stream->closed || stream->streams->stopping || stream->moved;
+}
+
 static void upstream_done(void *argument, const struct rpc_result *result)
 {
     struct logstream *stream = argument;
@@ -37,6 +44,14 @@ static void upstream_done(void *argument, const struct rpc_result *result)
         log_debug("logstream", "log stream ended", log_s("topic", stream->topic),
                   log_s("cause", rpc_cause_name(result->cause)), log_s("detail", result->detail));
     logstream_ended(stream, error, error == CESID_OK);
+}
+
+/* Nobody wants it any more, or its node is another one now: that is no failure. */
+static void give_up(struct logstream *stream, int error)
+{
+    bool cancelled = error == CESID_E_CANCELLED;
+
+    logstream_ended(stream, cancelled ? CESID_OK : error, cancelled);
 }
 
 static void logtail_path(struct strbuf *path, const struct logstream *stream)
@@ -68,7 +83,7 @@ static void open_upstream(struct logstream *stream, struct rpc_endpoint *endpoin
     struct rpc_call *call = NULL;
     struct strbuf path;
     uint64_t attempt;
-    bool closed, stale, stored = false;
+    bool over, stored = false;
     int error = CESID_E_CANCELLED;
 
     strbuf_init(&path, 2048);
@@ -76,25 +91,24 @@ static void open_upstream(struct logstream *stream, struct rpc_endpoint *endpoin
     request.path = path.data;
     lock_acquire(&streams->lock);
     attempt = stream->attempt;
-    closed = stream->closed || streams->stopping;
+    over = is_over_locked(stream);
     stream->references++; /* of this function, past the call's own */
     lock_release(&streams->lock);
 
-    if (!closed)
+    if (!over)
         error = rpc_submit(endpoint, &request, &call);
     if (error != CESID_OK) {
-        logstream_ended(stream, error, false);
+        give_up(stream, error);
     } else {
         lock_acquire(&streams->lock);
-        closed = stream->closed || streams->stopping;
-        if (!closed && stream->attempt == attempt) {
+        over = is_over_locked(stream);
+        if (over || stream->stale) /* said while there was no call to cancel */
+            rpc_call_cancel(call);
+        if (!over && stream->attempt == attempt) {
             stream->call = call;
             stored = true;
         }
-        stale = stream->stale; /* said while there was no call to cancel */
         lock_release(&streams->lock);
-        if (closed || stale)
-            rpc_call_cancel(call);
         if (!stored)
             rpc_call_unref(&call);
     }
@@ -121,7 +135,7 @@ static void finish(struct opening *opening, int error)
     struct logstream *stream = opening->stream;
 
     if (error != CESID_OK) {
-        logstream_ended(stream, error, false);
+        give_up(stream, error);
     } else {
         lock_acquire(&stream->streams->lock);
         logstream_place_open_locked(stream, opening->size);
@@ -130,6 +144,20 @@ static void finish(struct opening *opening, int error)
     }
     node_settings_unref(&opening->settings);
     free(opening);
+}
+
+/* True, and it is finished: nobody waits for more. */
+static bool abandoned(struct opening *opening)
+{
+    struct logstream *stream = opening->stream;
+    bool over;
+
+    lock_acquire(&stream->streams->lock);
+    over = is_over_locked(stream);
+    lock_release(&stream->streams->lock);
+    if (over)
+        finish(opening, CESID_E_CANCELLED);
+    return over;
 }
 
 /* ---- what /logtail/ will not bring is read ---- */
@@ -172,8 +200,12 @@ static bool take_part(struct opening *opening, const struct xmlrpc_value *list)
     stream->settled = true;
     stream->opening = false;
     stream->anew_at = -1;
+    stream->is_part = true;
     lock_release(&stream->streams->lock);
     logstream_deliver(stream);
+    lock_acquire(&stream->streams->lock);
+    stream->is_part = false;
+    lock_release(&stream->streams->lock);
     return true;
 }
 
@@ -202,6 +234,8 @@ static void read_part(struct opening *opening)
     struct config *config;
     int error;
 
+    if (abandoned(opening))
+        return;
     if (missing <= FILL_LEAST) {
         /* The log grew meanwhile: the upstream is opened with what is true now. */
         if (opening->rounds < ROUNDS_MOST && opening->next > opening->began)
@@ -232,22 +266,23 @@ static void read_part(struct opening *opening)
 
 /* ---- which file it is, and where it stands ---- */
 
-/* Whether it is another log than before, or there again: then watchers are told. */
-static bool note_locked(struct logstream *stream, const char *path)
+/* Whether it is another log than before, or there again: then watchers are told. *another: it is to
+ * be read from its beginning. */
+static bool note_locked(struct logstream *stream, const char *path, bool *another)
 {
-    bool another = stream->path_known && !logstream_same_path(path, stream->path);
     bool back = stream->absent;
 
+    *another = stream->path_known && !logstream_same_path(path, stream->path);
     stream->asked = true;
     stream->absent = false;
     stream->path_known = true;
     free(stream->path);
     stream->path = path != NULL ? mem_string(path) : NULL;
-    if (another && stream->next_offset >= 0)
+    if (*another && stream->next_offset >= 0)
         logstream_begin_anew_locked(stream, 0);
-    if (another || back)
+    if (*another || back)
         stream->told = CESID_OK;
-    return another || back;
+    return *another || back;
 }
 
 static const char *path_in(const struct xmlrpc_value *info, const char *kind)
@@ -289,7 +324,7 @@ static void answered(void *argument, struct supervisor_result *result)
     struct opening *opening = argument;
     struct logstream *stream = opening->stream;
     const struct xmlrpc_value *info;
-    bool tell = false, look;
+    bool tell = false, another = false, look;
     int error = read_answer(result, opening->plain, &info, &opening->size);
 
     if (!opening->plain && result->answer.fault &&
@@ -302,14 +337,16 @@ static void answered(void *argument, struct supervisor_result *result)
     if (error == CESID_E_NOT_FOUND)
         stream->asked = stream->absent = true;
     else if (info != NULL)
-        tell = note_locked(stream, path_in(info, stream->kind));
+        tell = note_locked(stream, path_in(info, stream->kind), &another);
+    else if (error == CESID_OK)
+        stream->asked = stream->absent = false; /* nothing to compare a view with */
     if (error == CESID_OK)
         opening->began = opening->next = find_gap_locked(stream, opening->size);
     look = stream->stale; /* by what was known before: does it still hold? */
     stream->stale = false;
     lock_release(&stream->streams->lock);
     if (tell)
-        logstream_tell(stream, CESID_OK);
+        logstream_tell(stream, CESID_OK, another ? 0 : error != CESID_OK ? -1 : opening->began);
     if (look)
         logstream_process_check(stream);
     if (error != CESID_OK)
@@ -334,6 +371,10 @@ static void inquire(struct opening *opening)
     struct supervisor_call call;
     int error;
 
+    if (abandoned(opening)) {
+        config_unref(&config);
+        return;
+    }
     opening->rounds++;
     supervisor_call_init(&call, opening->plain ? tail : "system.multicall", config,
                          config->timeouts.log);
@@ -367,7 +408,7 @@ void logstream_open(struct logstream *stream)
     char *old;
 
     lock_acquire(&streams->lock);
-    stream->stale = false;
+    stream->stale = stream->moved = false;
     lock_release(&streams->lock);
     if (node == NULL) {
         logstream_ended(stream, CESID_E_NOT_FOUND, false);

@@ -19,6 +19,8 @@
 #include "cesid/memory.h"
 #include "logstream_private.h"
 
+#define SIZE_MOST (INT64_C(1) << 50) /* of a log; more is not believed */
+
 #define LOOK_AGAIN   1.0 /* seconds that an answer holds while bytes come */
 #define ANSWER_MOST  2.0 /* seconds that bytes are held for an answer */
 #define WINDOW_NEAR  4096
@@ -202,7 +204,8 @@ static bool settle_locked(struct logstream *stream, const struct question *quest
 int64_t logstream_place_size(const struct xmlrpc_value *value)
 {
     if (value == NULL || value->type != XMLRPC_ARRAY || value->as.items.count != 3 ||
-        value->as.items.first->next->type != XMLRPC_INT)
+        value->as.items.first->next->type != XMLRPC_INT ||
+        value->as.items.first->next->as.integer > SIZE_MOST)
         return -1;
     return value->as.items.first->next->as.integer;
 }

@@ -40,6 +40,8 @@ struct logstream {
     bool path_known;
     char *path;          /* the log's file, when the process was there last; NULL: it has none */
     bool stale;          /* the node's view says otherwise: to be asked again at once */
+    bool moved;          /* its node went, or is elsewhere, while it was being opened */
+    bool is_part;        /* what is held was read from the log, not streamed */
     int told;            /* the error that watchers were told last; 0: none */
     char *environment;   /* of the node when the upstream was opened */
     uint64_t number;     /* of the last piece; a later stream of the topic begins higher */
@@ -106,7 +108,8 @@ struct logstream_piece {
 void logstream_open(struct logstream *stream);
 /* A call of the stream ended (or could not be made); gives up its reference. */
 void logstream_ended(struct logstream *stream, int error, bool retry_soon);
-void logstream_tell(struct logstream *stream, int error);
+/* offset: where it goes on; -1: where it stands. */
+void logstream_tell(struct logstream *stream, int error, int64_t offset);
 void logstream_release(struct logstream *stream);
 
 /* Bytes came down the upstream, whose argument is the stream; false ends it. */

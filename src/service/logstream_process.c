@@ -70,6 +70,7 @@ void logstream_process_went_locked(struct logstreams *streams, const char *name)
     node->revision = NO_REVISION; /* another node of that name counts anew */
     DL_FOREACH(node->streams, stream)
     {
+        stream->moved = stream->under_way;
         if (stream->call != NULL)
             rpc_call_cancel(stream->call);
     }

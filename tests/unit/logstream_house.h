@@ -90,6 +90,16 @@ static inline void add_info(struct strbuf *body)
                       peer.file);
 }
 
+static inline void add_text(struct strbuf *body, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '<')
+            strbuf_puts(body, "&lt;");
+        else
+            strbuf_putc(body, text[i]);
+    }
+}
+
 /* A part of the log, by the last two numbers of the request. */
 static inline void add_part(struct strbuf *body, const char *request)
 {
@@ -103,12 +113,11 @@ static inline void add_part(struct strbuf *body, const char *request)
     offset = offset < peer.log.length ? offset : peer.log.length;
     length = length < peer.log.length - offset ? length : peer.log.length - offset;
     strbuf_puts(body, "<value><string>");
-    strbuf_add(body, peer.log.data + offset, length);
+    add_text(body, peer.log.data + offset, length);
     strbuf_puts(body, "</string></value>");
 }
 
-/* The size, alone or with the process or the log's end in one call, or a part of the log. The
- * tests' logs need no escapes. */
+/* The size, alone or with the process or the log's end in one call, or a part of the log. */
 static inline bool answer(int fd, const char *request)
 {
     bool many = strstr(request, "<methodName>system.multicall<") != NULL;
@@ -141,7 +150,7 @@ static inline bool answer(int fd, const char *request)
         strbuf_puts(&body, "<value><array><data>");
         add_size(&body);
         strbuf_puts(&body, "<value><string>");
-        strbuf_add(&body, peer.log.data + peer.log.length - length, length);
+        add_text(&body, peer.log.data + peer.log.length - length, length);
         strbuf_puts(&body, "</string></value></data></array></value>");
     } else {
         add_size(&body);

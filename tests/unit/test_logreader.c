@@ -409,12 +409,71 @@ static void a_rotated_log_ends(void **state)
     }
 }
 
+/* As supervisord's answers are made fit for an XML parser: a control character becomes U+FFFD. */
+static bool ask_replaced(void *argument, struct logreader_question *questions, int count)
+{
+    struct log *log = argument;
+    static struct strbuf kept;
+    size_t starts[LOGREADER_QUESTIONS_MAX];
+    if (!ask_log(log, questions, count))
+        return false;
+    strbuf_destroy(&kept);
+    strbuf_init(&kept, 1 << 24);
+    for (int i = 0; i < count; i++) {
+        starts[i] = kept.length;
+        for (size_t k = 0; k < questions[i].length; k++)
+            if (questions[i].data[k] == '\x1b')
+                strbuf_puts(&kept, "\xEF\xBF\xBD");
+            else
+                strbuf_putc(&kept, questions[i].data[k]);
+        questions[i].length = kept.length - starts[i];
+    }
+    for (int i = 0; i < count; i++)
+        questions[i].data = kept.data + starts[i];
+    return true;
+}
+
+/* Only they are lost, also beside a U+FFFD that the log itself has. */
+static void control_characters_alone_are_replaced(void **state)
+{
+    static const char *const others[] = {"", "\xEF\xBF\xBD", "\xF4\x8F\xBC\x80"};
+    (void) state;
+    for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+        struct strbuf log_text, want, out;
+        strbuf_init(&log_text, 1 << 20);
+        strbuf_init(&want, 1 << 20);
+        strbuf_init(&out, 1 << 20);
+        for (int line = 0; line < 200; line++) {
+            bool coloured = line % 67 == 5;
+            strbuf_printf(&log_text, "%s%s line %d%s\n", coloured ? "\x1b" : "",
+                          line == 100 ? others[i] : "", line, coloured ? "\x1b[0m" : "");
+            strbuf_printf(&want, "%s%s line %d%s\n", coloured ? "\xEF\xBF\xBD" : "",
+                          line == 100 ? others[i] : "", line, coloured ? "\xEF\xBF\xBD[0m" : "");
+        }
+        struct log log = {.data = log_text.data, .size = (int64_t) log_text.length, .tails = true};
+        const struct logreader reader = {.ask = ask_replaced,
+                                         .argument = &log,
+                                         .size = log.size,
+                                         .piece_max = 65536,
+                                         .tail_max = 1 << 20,
+                                         .effort = 8192};
+        struct logreader_end end = logreader_read(&reader, 0, log.size, &out);
+        assert_false(end.short_of_effort);
+        assert_int_equal(end.next, log.size);
+        assert_string_equal(out.data, want.data);
+        strbuf_destroy(&log_text);
+        strbuf_destroy(&want);
+        strbuf_destroy(&out);
+    }
+}
+
 static bool ask_nonsense(void *argument, struct logreader_question *questions, int count)
 {
     unsigned *seed = argument;
     for (int i = 0; i < count; i++) {
         questions[i].outcome = (enum logreader_outcome)(rand_r(seed) % 3);
-        questions[i].good = rand_r(seed) % 100 - 10;
+        assert_in_range(questions[i].want, 1, 5000);
+        questions[i].good = rand_r(seed) % 8 == 0 ? INT64_MAX : rand_r(seed) % 100 - 10;
         questions[i].value = rand_r(seed) % 4 == 0 ? -1 : 0x80 + rand_r(seed) % 128;
         questions[i].data = "nonsense";
         questions[i].length = (size_t) rand_r(seed) % 9;
@@ -464,6 +523,8 @@ int main(void)
         {.name = "what is given up is replaced", .test_func = what_is_given_up_is_replaced},
         {.name = "the source can stop", .test_func = the_source_can_stop},
         {.name = "a rotated log ends", .test_func = a_rotated_log_ends},
+        {.name = "control characters alone are replaced",
+         .test_func = control_characters_alone_are_replaced},
         {.name = "nonsense ends", .test_func = nonsense_ends},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,6 +206,64 @@ static void test_nothing_repeated(void **state)
     end();
 }
 
+/* What a log says of itself is its text, where it is read and not streamed. */
+static void test_mark_in_the_log(void **state)
+{
+    size_t since;
+
+    (void) state;
+    begin();
+    since = seen_so_far();
+    put_in(3000);
+    lock_acquire(&peer.lock);
+    strbuf_puts(&peer.log, "==> File truncated <==\n");
+    for (int i = 0; i < 200; i++)
+        strbuf_printf(&peer.log, "after it %d\n", i);
+    lock_release(&peer.lock);
+    poll_node();
+    assert_true(see("after it 199\n"));
+    lock_acquire(&seen.lock);
+    assert_int_equal(seen.jumps_back, 1);
+    assert_int_equal(seen.skipped, 0);
+    assert_non_null(strstr(seen.text.data + since, "==> File truncated <==\nafter it 0\n"));
+    lock_release(&seen.lock);
+    end();
+}
+
+static void slow_down(void)
+{
+    for (int i = 0; i < 30; i++)
+        rest();
+}
+
+/* Nothing more is asked for who left. */
+static void test_left_while_opening(void **state)
+{
+    int asked;
+
+    (void) state;
+    begin();
+    lock_acquire(&peer.lock);
+    peer.on_question = slow_down;
+    lock_release(&peer.lock);
+    put_in(200000);
+    poll_node();
+    assert_true(see("line 100\n"));
+    logstreams_unwatch(house.streams, TOPIC);
+    rest();
+    lock_acquire(&peer.lock);
+    asked = peer.questions;
+    lock_release(&peer.lock);
+    for (int i = 0; i < 300; i++)
+        rest();
+    lock_acquire(&peer.lock);
+    assert_in_range(peer.questions, asked, asked + 1);
+    peer.on_question = NULL;
+    lock_release(&peer.lock);
+    bus_stop(house.bus);
+    house_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +271,9 @@ int main(void)
               test_another_file),
         NAMED("a process that is gone is told once, and followed when it is back",
               test_gone_and_back),
+        NAMED("a line of the log that looks like supervisord's mark is a line",
+              test_mark_in_the_log),
+        NAMED("who leaves while a log is opened ends the reading", test_left_while_opening),
         NAMED("a poll that came late makes nothing begin anew", test_nothing_repeated),
     };
 

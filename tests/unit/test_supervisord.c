@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -416,6 +418,57 @@ static void logs_beyond_two_gigabytes(void **state)
     assert_int_equal(log.next, log.size);
     supervisor_log_free(&log);
     supervisor_result_free(&result);
+    /* Nobody tells the byte, but the rest. */
+    fd = open(house.idle_log, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "\xFC", 1, hole + 4), 1);
+    close(fd);
+    assert_int_equal(read_log("idle", "stdout", -24, 24, &log, &result), 0);
+    assert_string_equal(log.data.data, "the \xEF\xBF\xBDnd of a long story\n");
+    supervisor_log_free(&log);
+    supervisor_result_free(&result);
+    write_file(house.idle_log, "", 0);
+}
+
+static void *append(void *argument)
+{
+    static const char line[] = "and a line more, of plain text that goes on for a hundred bytes or "
+                               "so, as programs write it\n";
+    atomic_bool *over = argument;
+    int fd = open(house.idle_log, O_WRONLY | O_APPEND | O_CLOEXEC);
+    while (!atomic_load(over)) {
+        CHECK(write(fd, line, sizeof(line) - 1) == sizeof(line) - 1);
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    }
+    close(fd);
+    return NULL;
+}
+
+/* Its end is at another place with each call. */
+static void logs_that_grow_and_are_not_utf_8(void **state)
+{
+    (void) state;
+    need_supervisord();
+    static char data[100000];
+    for (size_t i = 0; i + 50 < sizeof(data); i += 50)
+        (void) snprintf(data + i, sizeof(data) - i, "%8zu %s\n%32s", i,
+                        i % 250 == 0 ? "f\xFCr alle" : "for all", "");
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = data[i] == '\0' ? ' ' : data[i];
+    for (int i = 0; i < 10; i++) {
+        atomic_bool over = false;
+        pthread_t writer;
+        write_file(house.idle_log, data, sizeof(data));
+        assert_int_equal(pthread_create(&writer, NULL, append, &over), 0);
+        struct supervisor_log log;
+        struct supervisor_result result;
+        int error = read_log("idle", "stdout", -2000, 2000, &log, &result);
+        atomic_store(&over, true);
+        assert_int_equal(pthread_join(writer, NULL), 0);
+        assert_int_equal(error, 0);
+        assert_int_equal(log.next, log.size);
+        supervisor_log_free(&log);
+        supervisor_result_free(&result);
+    }
     write_file(house.idle_log, "", 0);
 }
 
@@ -500,6 +553,7 @@ int main(void)
         NAMED("some wrong bytes in much text", some_wrong_bytes_in_much_text),
         NAMED("garbage is read as far as effort reaches", garbage_is_read_as_far_as_effort_reaches),
         NAMED("logs beyond two gigabytes", logs_beyond_two_gigabytes),
+        NAMED("logs that grow and are not UTF-8", logs_that_grow_and_are_not_utf_8),
         NAMED("logs that are not there", logs_that_are_not_there),
         NAMED("the log of supervisord itself", the_log_of_supervisord_itself),
         NAMED("R6.2 one that hangs is given up", one_that_hangs_is_given_up),
