@@ -83,16 +83,15 @@ static void put_methods(struct json *json, const struct xmlrpc_value *list)
     json_array_end(json);
 }
 
-/* A diagnosis talks to the node whatever the breaker thinks: that is what it is for. What it finds
- * goes to the breaker all the same. */
+/* A diagnosis talks to the node whatever the breaker thinks: that is what it is for. It is about the
+ * node as it was when it was asked for, which may be disabled meanwhile and have no endpoint then. */
 static int check_call(struct request *request, const char *method, struct supervisor_result *result)
 {
-    struct node_settings *settings = node_settings(request->node);
     struct supervisor_call call;
     supervisor_call_init(&call, method, request->config, request->config->timeouts.refresh);
-    int error = supervisor_wait(settings->endpoint, &call, request_cancelled, request, result);
+    int error = supervisor_wait(request->view->settings->endpoint, &call, request_cancelled,
+                                request, result);
     supervisor_call_destroy(&call);
-    node_settings_unref(&settings);
     return error;
 }
 

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Cesid, nodeConfig } from './lib/cesid.mjs';
-import { expectProblem } from './lib/http.mjs';
+import { Fakes } from './lib/fake.mjs';
+import { expectOk, expectProblem } from './lib/http.mjs';
 import { scrape } from './lib/metrics.mjs';
 import { Supervisord } from './lib/supervisord.mjs';
 import { until } from './lib/wait.mjs';
@@ -71,4 +72,26 @@ test('a disabled node was a failed poll in each interval', async () => {
     const before = await polls('ok');
     await until('the other node was polled', async () => await polls('ok') >= before + 3);
     assert.equal(await polls('conflict') ?? 0, 0);
+});
+
+test('a node that was disabled while it was diagnosed ended cesid', async () => {
+    const fakes = await new Fakes({ nodes: 1, processes: 1 }).start();
+    try {
+        cesid.nodes.push(...fakes.configs());
+        const reload = async () => {
+            cesid.configure();
+            expectOk(await cesid.post('/system/reload'));
+        };
+        await reload();
+        await cesid.nodeIs(fakes.name(0), 'up');
+        await fakes.fault('0', 'delay', '0.5', 'method=supervisor.getSupervisorVersion');
+        const diagnosis = cesid.post(`/nodes/${fakes.name(0)}/check`);
+        await until('it is asked', async () => (await fakes.order('stats')).calls[
+            'supervisor.getSupervisorVersion'] >= 2);
+        cesid.nodes.at(-1).enabled = false;
+        await reload();
+        expectOk(await diagnosis);
+    } finally {
+        await fakes.stop();
+    }
 });
