@@ -83,8 +83,9 @@ static void put_methods(struct json *json, const struct xmlrpc_value *list)
     json_array_end(json);
 }
 
-/* A diagnosis talks to the node whatever the breaker thinks: that is what it is for. It is about the
- * node as it was when it was asked for, which may be disabled meanwhile and have no endpoint then. */
+/* A diagnosis talks to the node whatever the breaker thinks: that is what it is for. It is about
+ * the node as it was when it was asked for, which may be disabled meanwhile and have no endpoint
+ * then. */
 static int check_call(struct request *request, const char *method, struct supervisor_result *result)
 {
     struct supervisor_call call;
