@@ -82,12 +82,13 @@ $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# Rewritten only when it changes, so that a commit alone rebuilds two files at most.
+# Rewritten only when it changes, so that a commit alone rebuilds two files at most. Two makes may run
+# side by side.
 $(BUILD)/gen/version.h: FORCE
 	@mkdir -p $(@D)
 	@printf '#define CESID_VERSION "%s"\n#define CESID_REVISION "%s"\n' \
-	    '$(VERSION)' '$(or $(REVISION),release)' > $@.new
-	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
+	    '$(VERSION)' '$(or $(REVISION),release)' > $@.$$$$ && \
+	    { cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@; }
 FORCE:
 
 # The dashboard: one bundle, hashed names, compressed, as C arrays (see src/dashboard/build.mjs).
