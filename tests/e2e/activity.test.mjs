@@ -104,7 +104,8 @@ test('R2.3 changes of state are recorded, with what they were before', async () 
     assert.equal(change.environment, 'production');
     assert.deepEqual([change.details.from, change.details.to], ['RUNNING', 'EXITED']);
     assert.equal(change.level, 'warning');
-    await fleet.gamma.child.stop('SIGKILL');
+    fleet.gamma.child.kill();
+    await fleet.gamma.child.exited;
     const down = await until('the node is down', async () =>
         (await find({ action: 'node.state', target: 'gamma' }))
             .find((record) => record.details.to === 'down'));
