@@ -98,8 +98,8 @@ void node_json(struct json *json, struct node *node, const struct node_view *vie
 /* The process object. */
 void process_json(struct json *json, const struct process_view *process);
 
-/* Breaker, asked by refresh and operations. Its transitions and each failure are published, as part
- * of the node. */
+/* Breaker, asked by refresh and operations. A change of its state or of its count of failures is
+ * published, as part of the node. */
 bool node_breaker_allow(struct node *node);
 /* error as of a call: connection failures, timeouts, protocol errors and 401 count against the
  * node, cancellation says nothing, everything else (supervisord's faults too) is a sign of life. */

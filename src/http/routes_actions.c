@@ -12,9 +12,7 @@
 #include "cesid/paging.h"
 #include "cesid/routes.h"
 
-/* Seconds; more than the default of timeouts.signal, or which of the two ends first would be
- * chance.
- */
+/* Seconds; beyond the default of timeouts.signal, or which of the two is first would be chance. */
 #define WAIT_SINGLE 10.5
 
 /* "group:name" of what the path says. */

@@ -273,7 +273,6 @@ static bool note_locked(struct logstream *stream, const char *path, bool *anothe
     bool back = stream->absent;
 
     *another = stream->path_known && !logstream_same_path(path, stream->path);
-    stream->asked = true;
     stream->absent = false;
     stream->path_known = true;
     free(stream->path);
@@ -335,11 +334,11 @@ static void answered(void *argument, struct supervisor_result *result)
     }
     lock_acquire(&stream->streams->lock);
     if (error == CESID_E_NOT_FOUND)
-        stream->asked = stream->absent = true;
+        stream->absent = true;
     else if (info != NULL)
         tell = note_locked(stream, path_in(info, stream->kind), &another);
     else if (error == CESID_OK)
-        stream->asked = stream->absent = false; /* nothing to compare a view with */
+        stream->absent = stream->path_known = false; /* nothing to compare a view with */
     if (error == CESID_OK)
         opening->began = opening->next = find_gap_locked(stream, opening->size);
     look = stream->stale; /* by what was known before: does it still hold? */

@@ -35,9 +35,8 @@ struct logstream {
     uint64_t attempt;
     int64_t retry_at;
     double retry_delay;
-    bool asked;  /* supervisord told of the process at least once: */
-    bool absent; /* it has none such */
-    bool path_known;
+    bool absent;         /* supervisord has no such process */
+    bool path_known;     /* path was told; neither: nothing was yet */
     char *path;          /* the log's file, when the process was there last; NULL: it has none */
     bool stale;          /* the node's view says otherwise: to be asked again at once */
     bool moved;          /* its node went, or is elsewhere, while it was being opened */

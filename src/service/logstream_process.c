@@ -89,7 +89,7 @@ static void compare_locked(struct logstream *stream, const struct node_view *vie
                        : strcmp(stream->kind, "stdout") == 0 ? process->stdout_log
                                                              : process->stderr_log;
 
-    if (!stream->asked) {
+    if (!stream->absent && !stream->path_known) {
         stream->stale = stream->under_way; /* the answer may be of a moment before */
         return;
     }

@@ -300,13 +300,18 @@ static void latin_1_comes_back_byte_for_byte(void **state)
     strbuf_destroy(&out);
 }
 
+static void make_wrong(char *data, size_t size)
+{
+    unsigned seed = 3;
+    for (size_t i = 0; i < size; i++)
+        data[i] = (char) (0x80 + rand_r(&seed) % 128);
+}
+
 static void of_bytes_from_the_end_the_last_are_kept(void **state)
 {
     (void) state;
     static char data[65536];
-    unsigned seed = 3;
-    for (size_t i = 0; i < sizeof(data); i++)
-        data[i] = (char) (0x80 + rand_r(&seed) % 128);
+    make_wrong(data, sizeof(data));
     struct strbuf out;
     strbuf_init(&out, 1 << 20);
     for (int tails = 0; tails < 2; tails++) {
@@ -342,9 +347,7 @@ static void the_limit_of_effort_holds(void **state)
 {
     (void) state;
     static char data[65536];
-    unsigned seed = 3;
-    for (size_t i = 0; i < sizeof(data); i++)
-        data[i] = (char) (0x80 + rand_r(&seed) % 128);
+    make_wrong(data, sizeof(data));
     struct strbuf out;
     strbuf_init(&out, 1 << 20);
     struct log log = {.data = data, .size = sizeof(data), .tails = true};

@@ -264,6 +264,26 @@ static void test_left_while_opening(void **state)
     house_close();
 }
 
+/* A node that goes while its log is opened is not followed where it was. */
+static void test_node_gone_while_opening(void **state)
+{
+    (void) state;
+    begin();
+    lock_acquire(&peer.lock);
+    peer.on_question = slow_down;
+    lock_release(&peer.lock);
+    put_in(200000);
+    poll_node();
+    assert_true(see("line 100\n"));
+    assert_int_equal(registry_remove(house.registry, "a"), CESID_OK);
+    assert_true(see_error());
+    assert_true(no_tail(NULL));
+    lock_acquire(&peer.lock);
+    peer.on_question = NULL;
+    lock_release(&peer.lock);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +294,8 @@ int main(void)
         NAMED("a line of the log that looks like supervisord's mark is a line",
               test_mark_in_the_log),
         NAMED("who leaves while a log is opened ends the reading", test_left_while_opening),
+        NAMED("a node that goes while its log is opened is followed no more",
+              test_node_gone_while_opening),
         NAMED("a poll that came late makes nothing begin anew", test_nothing_repeated),
     };
 
