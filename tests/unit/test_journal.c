@@ -340,6 +340,32 @@ static void test_an_outage_loses_nothing(void **state)
     assert_string_equal(verify(scene, NULL), "");
 }
 
+static double cpu_seconds(void)
+{
+    struct timespec used;
+
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used), 0);
+    return (double) used.tv_sec + (double) used.tv_nsec / 1e9;
+}
+
+/* What else is due then waits for the store, too, and not by going round. */
+static void test_an_outage_is_waited_for(void **state)
+{
+    struct scene *scene = *state;
+    const struct timespec second = {.tv_sec = 1};
+    double before;
+
+    again(scene); /* a clean-up is due soon */
+    take_store(scene);
+    assert_int_equal(act(scene, "t"), CESID_OK);
+    nanosleep(&second, NULL);
+    before = cpu_seconds();
+    nanosleep(&second, NULL);
+    assert_true(cpu_seconds() - before < 0.5);
+    give_store(scene);
+    assert_true(eventually(caught_up, scene));
+}
+
 static void test_without_any_place_nothing_is_done(void **state)
 {
     struct scene *scene = *state;
@@ -746,6 +772,7 @@ static void test_a_flood_is_bounded_and_told(void **state)
        test_an_action_is_there_before_and_after),                                                  \
         ON("many actions at once share a flush", test_many_threads_share_a_flush),                 \
         ON("an outage of the store loses nothing", test_an_outage_loses_nothing),                  \
+        ON("an outage is waited for", test_an_outage_is_waited_for),                               \
         ON("kill -9 loses nothing that was acknowledged", test_kill_9_loses_nothing),              \
         ON("a spill is written twice without harm", test_a_spill_is_written_twice_without_harm),   \
         ON("tampering is seen", test_tampering_is_seen),                                           \

@@ -18,6 +18,8 @@
 #include "cesid/strbuf.h"
 #include "cesid/thread.h"
 
+#include "../../src/domain/node_private.h"
+
 struct world {
     struct bus *bus;
     struct rpc_engine *engine;
@@ -446,6 +448,39 @@ static void test_edits_that_do_not_fit(void **state)
     world_close(&world);
 }
 
+/* Or the last message would show a breaker of before. */
+static void test_what_was_rendered_before_is_not_told(void **state)
+{
+    const struct breaker_settings breaker = {.failures = 3, .open_min = 1, .open_max = 1};
+    struct node_events events = {0};
+    struct node_view *base, *next;
+    struct world world;
+    struct node *node;
+    uint64_t changes;
+
+    (void) state;
+    world_open(&world);
+    node = add(&world, "a");
+    assert_int_equal(apply(node, "a:a:20:1"), CESID_OK);
+    base = node_view(node);
+    changes = node_breaker_changes(node);
+    next = node_view_draft(base, base->settings);
+    node_view_seal(next);
+    node_breaker_report(node, CESID_E_NODE_TIMEOUT, &breaker);
+    assert_false(node_swap(node, base, changes, next, &events));
+    node_breaker_report(node, CESID_E_CANCELLED, &breaker); /* says nothing */
+    changes = node_breaker_changes(node);
+    assert_true(node_swap(node, base, changes, next, &events));
+    node_breaker_report(node, CESID_OK, &breaker);
+    bus_stop(world.bus);
+    assert_string_equal(world.told.data,
+                        "node(a connecting) process(a a:a RUNNING) node(a up) "
+                        "node(a up) node(a up) "); /* the failure, and that it is forgotten */
+    node_view_unref(&base);
+    node_unref(&node);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +495,8 @@ int main(void)
         {.name = "R4.2 a change of many nodes at once is seen whole or not at all",
          .test_func = test_many_change_at_once},
         {.name = "edits that no longer fit are left out", .test_func = test_edits_that_do_not_fit},
+        {.name = "what was rendered before the breaker changed is not told",
+         .test_func = test_what_was_rendered_before_is_not_told},
         {.name = "R2.1 registry, polls and settings do not race", .test_func = test_race},
     };
 
