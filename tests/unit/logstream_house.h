@@ -37,6 +37,7 @@ static struct {
     int count;
     struct strbuf log;
     int tails, tails_opened;
+    int tailed;                /* the file that the tail opened last is of */
     int inode;                 /* the tail goes on with another one without a word */
     void (*on_open)(void);     /* with the lock, before a tail finds its place */
     void (*on_question)(void); /* with the lock, before a size is told */
@@ -191,7 +192,7 @@ static inline bool stream_log(int fd)
     if (peer.on_open != NULL)
         peer.on_open();
     inode = peer.inode;
-    file = peer.file;
+    file = peer.tailed = peer.file;
     at = peer.log.length >= 1024 ? peer.log.length - 1024 : 0;
     cut = peer.cut;
     peer.tails++;
@@ -466,13 +467,14 @@ static inline struct event *watch(uint64_t *after)
     return tail;
 }
 
+/* Of the log as it is now: the tail of the one before is open until its reader hears of it. */
 static inline bool tail_is_open(void *argument)
 {
     bool open;
 
     (void) argument;
     lock_acquire(&peer.lock);
-    open = peer.tails == 1;
+    open = peer.tails == 1 && peer.tailed == peer.file;
     lock_release(&peer.lock);
     return open;
 }
