@@ -58,10 +58,17 @@ void credentials_find(const struct request *request, struct credentials_found *f
     }
 }
 
-static bool is_address(const char *text)
+/* False: it is no address. One of IPv4 that is written as IPv6 becomes what it is. */
+static bool read_address(char *text, size_t size)
 {
-    unsigned char parsed[sizeof(struct in6_addr)];
-    return inet_pton(AF_INET, text, parsed) == 1 || inet_pton(AF_INET6, text, parsed) == 1;
+    struct in6_addr parsed;
+    if (inet_pton(AF_INET, text, &parsed) == 1)
+        return true;
+    if (inet_pton(AF_INET6, text, &parsed) != 1)
+        return false;
+    if (IN6_IS_ADDR_V4MAPPED(&parsed))
+        (void) inet_ntop(AF_INET, &parsed.s6_addr[12], text, (socklen_t) size);
+    return true;
 }
 
 /* Lines of one name are one list. Caller frees. */
@@ -95,7 +102,7 @@ static void find_client(struct request *request, const struct config_strings *tr
             return;
         memcpy(one, start, (size_t) (end - start));
         one[end - start] = '\0';
-        if (!is_address(one))
+        if (!read_address(one, sizeof(one)))
             return;
         memcpy(request->address, one, sizeof(one));
         if (!sockets_address_in(trusted, one))

@@ -176,7 +176,8 @@ static int check_limits(const struct mg_request_info *info)
         hosts += strcasecmp(name, "Host") == 0;
         authorizations += strcasecmp(name, "Authorization") == 0;
     }
-    if (hosts > 1 || authorizations > 1)
+    bool named = hosts == 1 || (hosts == 0 && strcmp(info->http_version, "1.1") != 0);
+    if (!named || authorizations > 1)
         return CESID_E_BAD_REQUEST;
     return 0;
 }

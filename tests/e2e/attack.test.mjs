@@ -107,6 +107,9 @@ test('R7.1 a target that is no path of ours has an answer', async () => {
     const own = `http://127.0.0.1:${cesid.port}`;
     assert.equal((await raw(cesid, request(`GET ${own}/healthz`))).status, 200);
     expectProblem(await raw(cesid, request(`GET ${own}/api/v1/nodes`)), 401, 'unauthenticated');
+    // A request says whose it is (RFC 9112, 3.2), but for one of HTTP/1.0.
+    expectProblem(await raw(cesid, 'GET /healthz HTTP/1.1\r\n\r\n'), 400, 'bad_request');
+    assert.equal((await raw(cesid, 'GET /healthz HTTP/1.0\r\n\r\n')).status, 200);
     // Behind answered ones on the same connection, too.
     const wire = new Wire(cesid);
     wire.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n' + request('OPTIONS *'));

@@ -194,7 +194,9 @@ test('whoever is no trusted proxy is believed nothing', async () => {
         ['chain-2', '192.0.2.66, 198.51.100.7, 127.0.0.1', '198.51.100.7'],
         ['chain-3', 'nonsense', '127.0.0.1'], ['chain-4', '', '127.0.0.1'],
         ['chain-5', ['192.0.2.66', '198.51.100.7'], '198.51.100.7'],
-        ['chain-6', ['192.0.2.66', '198.51.100.7, 127.0.0.1'], '198.51.100.7']]) {
+        ['chain-6', ['192.0.2.66', '198.51.100.7, 127.0.0.1'], '198.51.100.7'],
+        ['chain-7', '::ffff:198.51.100.7, ::FFFF:7f00:1', '198.51.100.7'],
+        ['chain-8', '192.0.2.66, 2001:db8::7', '2001:db8::7']]) {
         expectOk(await request(below.cesid.url, 'POST', '/cesid/api/v1/nodes/alpha/start-all', {
             headers: { ...below.session, 'X-Forwarded-For': list, 'X-Request-ID': id } }), 202);
         assert.equal(await recorded(below, id), address, list);
