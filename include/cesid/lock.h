@@ -42,7 +42,8 @@ enum lock_rank {
     LOCK_SOCKETS,    /* table of accepted sockets */
     LOCK_BUS,        /* the event bus and other plain queues */
     LOCK_THREADS,    /* table of running threads */
-    LOCK_LOG,        /* the log's output */
+    LOCK_LOG_OUTPUT, /* where the log goes: held by the thread that writes it */
+    LOCK_LOG,        /* lines of the log that wait, or levels of subsystems */
     LOCK_METRICS,    /* series of metrics, as they come */
     LOCK_RANKS
 };

@@ -37,6 +37,7 @@ static const char *const rank_names[LOCK_RANKS] = {
     [LOCK_SOCKETS] = "sockets",
     [LOCK_BUS] = "bus",
     [LOCK_THREADS] = "threads",
+    [LOCK_LOG_OUTPUT] = "log_output",
     [LOCK_LOG] = "log",
     [LOCK_METRICS] = "metrics",
 };

@@ -1,37 +1,25 @@
 /*
- * The log. A line is built before LOCK_LOG is taken and written with one write(2) under it, so
- * lines never mix. The general level is an atomic: most calls below it cost no lock. A log that
- * cannot be written must not stop the server: the line is lost. So it is when nobody reads the pipe
- * that standard error may be: the first line waits a moment for room, the others do not until one
- * gets through. What was lost is said when there is room again, and a line that a full disk cut in
- * half is ended there.
+ * What a line of the log says, and who may say something. A line is built before any lock is taken;
+ * log_output.c writes it. The general level is an atomic: most calls below it cost no lock.
  */
 #include "cesid/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "cesid/clock.h"
-#include "cesid/error.h"
 #include "cesid/lock.h"
-#include "cesid/memory.h"
-#include "cesid/strbuf.h"
 #include "cesid/text.h"
+#include "log_private.h"
 
-#define LINE_MAX_BYTES 8192
-#define LINE_END_BYTES 512 /* kept free for what closes a line, a request id fully escaped too */
+#define LINE_END_BYTES                                                                             \
+    512 /* of LOG_LINE_BYTES, kept free for what closes a line, a request id fully escaped too */
 #define FIELDS_MAX     16
 #define SUBSYSTEMS_MAX 32
 #define VALUE_MAX      2048
-#define STALL_MS       100
 
 static const char *const level_names[LOG_LEVELS] = {
     [LOG_LEVEL_ERROR] = "error",
@@ -45,15 +33,8 @@ struct own_level {
     enum log_level level;
 };
 
-static struct lock log_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER, .rank = LOCK_LOG};
-/* guarded by log_lock */
-static int output = STDERR_FILENO;
-static bool may_stall = true; /* the output is no plain file */
-static bool stalled;          /* the last line found no room in the output */
-static bool torn;             /* the last line was written in part */
-static int64_t lost;          /* lines since one last got through */
-static bool echoing;          /* errors go to standard error, too */
-static char *file_name;
+static struct lock levels_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER, .rank = LOCK_LOG};
+/* guarded by levels_lock */
 static struct own_level own_levels[SUBSYSTEMS_MAX];
 /* atomic */
 static int own_levels_count;
@@ -110,11 +91,11 @@ enum log_level log_level_of(const char *subsystem)
 
     if (subsystem == NULL || __atomic_load_n(&own_levels_count, __ATOMIC_RELAXED) == 0)
         return (enum log_level) level;
-    lock_acquire(&log_lock);
+    lock_acquire(&levels_lock);
     for (int i = 0; i < own_levels_count; i++)
         if (strcmp(own_levels[i].subsystem, subsystem) == 0)
             level = (int) own_levels[i].level;
-    lock_release(&log_lock);
+    lock_release(&levels_lock);
     return (enum log_level) level;
 }
 
@@ -145,7 +126,7 @@ bool log_set_level(const char *subsystem, enum log_level level)
     bool fits = true;
     int most;
 
-    lock_acquire(&log_lock);
+    lock_acquire(&levels_lock);
     if (subsystem == NULL) {
         __atomic_store_n(&general_level, (int) level, __ATOMIC_RELAXED);
         __atomic_store_n(&own_levels_count, 0, __ATOMIC_RELAXED);
@@ -156,8 +137,13 @@ bool log_set_level(const char *subsystem, enum log_level level)
     for (int i = 0; i < own_levels_count; i++)
         most = (int) own_levels[i].level > most ? (int) own_levels[i].level : most;
     __atomic_store_n(&most_verbose, most, __ATOMIC_RELAXED);
-    lock_release(&log_lock);
+    lock_release(&levels_lock);
     return fits;
+}
+
+void log_use_format(enum log_format chosen)
+{
+    __atomic_store_n(&format, (int) chosen, __ATOMIC_RELAXED);
 }
 
 uint64_t log_count(enum log_level level)
@@ -291,70 +277,15 @@ static void build_json(struct strbuf *line, enum log_level level, const char *su
     strbuf_putc(line, '}');
 }
 
-static void build(struct strbuf *line, enum log_level level, const char *subsystem,
-                  const char *message, const struct log_field *fields, size_t count)
+void log_build(struct strbuf *line, enum log_level level, const char *subsystem,
+               const char *message, const struct log_field *fields, size_t count)
 {
+    strbuf_init(line, LOG_LINE_BYTES - LINE_END_BYTES);
     if (__atomic_load_n(&format, __ATOMIC_RELAXED) == LOG_FORMAT_JSON)
         build_json(line, level, subsystem, message, fields, count);
     else
         build_text(line, level, subsystem, message, fields, count);
     strbuf_putc(line, '\n');
-}
-
-/* Whether all of it was written. */
-static bool put_locked(const char *data, size_t length)
-{
-    ssize_t written;
-
-    do
-        written = write(output, data, length);
-    while (written < 0 && errno == EINTR);
-    if (written > 0)
-        torn = (size_t) written < length;
-    return written == (ssize_t) length;
-}
-
-static bool put_loss_locked(void)
-{
-    const struct log_field fields[] = {log_i("lines", lost)};
-    struct strbuf line;
-    bool written;
-
-    strbuf_init(&line, LINE_MAX_BYTES);
-    if (torn)
-        strbuf_putc(&line, '\n');
-    build(&line, LOG_LEVEL_WARNING, "base", "lines of the log could not be written and are lost",
-          fields, ARRAY_LENGTH(fields));
-    written = put_locked(line.data, line.length);
-    strbuf_destroy(&line);
-    return written;
-}
-
-static void write_locked(const char *data, size_t length)
-{
-    struct pollfd room = {.fd = output, .events = POLLOUT};
-
-    lock_assert_held(&log_lock);
-    if (may_stall)
-        stalled = poll(&room, 1, stalled ? 0 : STALL_MS) == 0;
-    if (stalled || (lost > 0 && !put_loss_locked())) {
-        lost++;
-        return;
-    }
-    lost = put_locked(data, length) ? 0 : 1;
-}
-
-static void echo_locked(const char *data, size_t length)
-{
-    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
-    ssize_t written;
-
-    lock_assert_held(&log_lock);
-    if (poll(&room, 1, STALL_MS) <= 0)
-        return;
-    do
-        written = write(STDERR_FILENO, data, length);
-    while (written < 0 && errno == EINTR);
 }
 
 void log_write(enum log_level level, const char *subsystem, const char *message, ...)
@@ -376,90 +307,13 @@ void log_write(enum log_level level, const char *subsystem, const char *message,
     }
     va_end(arguments);
 
-    strbuf_init(&line, LINE_MAX_BYTES - LINE_END_BYTES);
-    build(&line, level, subsystem, message, fields, count);
-    lock_acquire(&log_lock);
-    write_locked(line.data, line.length);
-    if (echoing && level == LOG_LEVEL_ERROR && output != STDERR_FILENO)
-        echo_locked(line.data, line.length);
-    lock_release(&log_lock);
+    log_build(&line, level, subsystem, message, fields, count);
+    log_put(line.data, line.length);
+    if (level == LOG_LEVEL_ERROR)
+        log_echo(line.data, line.length);
     __atomic_add_fetch(&counts[level], 1, __ATOMIC_RELAXED);
     strbuf_destroy(&line);
     errno = saved_errno;
-}
-
-static int open_file(const char *name)
-{
-    return open(name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-}
-
-/* Returns the old output, to be closed by close_output. */
-static int replace_output_locked(int descriptor)
-{
-    struct stat status;
-    int old = output;
-
-    lock_assert_held(&log_lock);
-    output = descriptor;
-    may_stall = fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode);
-    stalled = torn = false;
-    return old;
-}
-
-static void close_output(int descriptor)
-{
-    if (descriptor != STDERR_FILENO)
-        close(descriptor);
-}
-
-int log_open(const char *file, enum log_format chosen)
-{
-    int descriptor = STDERR_FILENO, old;
-
-    if (file != NULL && *file == '\0')
-        file = NULL;
-    if (file != NULL && (descriptor = open_file(file)) < 0)
-        return CESID_E_INTERNAL;
-    lock_acquire(&log_lock);
-    __atomic_store_n(&format, (int) chosen, __ATOMIC_RELAXED);
-    free(file_name);
-    file_name = mem_string(file);
-    old = replace_output_locked(descriptor);
-    lock_release(&log_lock);
-    close_output(old);
-    return CESID_OK;
-}
-
-int log_reopen(void)
-{
-    int descriptor = STDERR_FILENO, old = STDERR_FILENO;
-
-    /* Opened under the lock, or a log_open() meanwhile would be undone. */
-    lock_acquire(&log_lock);
-    if (file_name != NULL && (descriptor = open_file(file_name)) >= 0)
-        old = replace_output_locked(descriptor);
-    lock_release(&log_lock);
-    close_output(old);
-    return descriptor < 0 ? CESID_E_INTERNAL : CESID_OK;
-}
-
-void log_echo_errors(bool on)
-{
-    lock_acquire(&log_lock);
-    echoing = on;
-    lock_release(&log_lock);
-}
-
-void log_close(void)
-{
-    int old;
-
-    lock_acquire(&log_lock);
-    free(file_name);
-    file_name = NULL;
-    old = replace_output_locked(STDERR_FILENO);
-    lock_release(&log_lock);
-    close_output(old);
 }
 
 bool log_repeat_failed(struct log_repeat *repeat)

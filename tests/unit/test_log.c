@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -631,6 +632,73 @@ static void a_pipe_that_nobody_reads_stalls_nobody(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static void say_long(void *argument)
+{
+    char value[2000];
+
+    (void) argument;
+    memset(value, 'v', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    log_info("x", "long", log_s("a", value), log_s("b", value), log_s("c", value));
+}
+
+static void say_short(void *argument)
+{
+    log_info("x", "short");
+    __atomic_store_n((bool *) argument, true, __ATOMIC_RELEASE);
+}
+
+static bool is_set(void *argument)
+{
+    return __atomic_load_n((bool *) argument, __ATOMIC_ACQUIRE);
+}
+
+static bool has_no_room(void *argument)
+{
+    struct pollfd room = {.fd = *(int *) argument, .events = POLLOUT};
+
+    return poll(&room, 1, 0) == 0;
+}
+
+/* The writer stands in write(2), because there is room for one page and its line is longer. */
+static void one_writer_that_is_stuck_holds_nobody_up(void **state)
+{
+    (void) state;
+    struct thread stuck, other;
+    char text[16000];
+    bool done = false;
+    size_t length = 0;
+    int ends[2];
+
+    assert_int_equal(mkfifo(rotated, 0600), 0);
+    ends[0] = open(rotated, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    ends[1] = open(rotated, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fcntl(ends[0], F_SETPIPE_SZ, 8192) == 8192);
+    memset(text, 'f', sizeof(text));
+    assert_int_equal(write(ends[1], text, 4096), 4096);
+    assert_int_equal(log_open(rotated, LOG_FORMAT_TEXT), 0);
+
+    assert_int_equal(thread_start(&stuck, "test", "log", say_long, NULL), 0);
+    assert_true(eventually(has_no_room, &ends[1]));
+    assert_int_equal(thread_start(&other, "test", "log", say_short, &done), 0);
+    assert_true(eventually(is_set, &done));
+    thread_join(&other);
+    log_info("x", "another");
+    while (length < 4096 || strstr(text + 4096, "another\n") == NULL) {
+        ssize_t got = read(ends[0], text + length, sizeof(text) - 1 - length);
+
+        length += got > 0 ? (size_t) got : 0;
+        text[length] = '\0';
+        assert_true(got != 0 && length < sizeof(text) - 1);
+        rest();
+    }
+    thread_join(&stuck);
+    assert_memory_equal(text + 4096, TIME " info x long a=v", strlen(TIME " info x long a=v"));
+    assert_non_null(strstr(text, "v\n" TIME " info x short\n" TIME " info x another\n"));
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void log_under_a_lock(void)
 {
     struct lock lock;
@@ -713,6 +781,8 @@ int main(void)
         TEXT("log: a disk that was full leaves whole lines",
              a_disk_that_was_full_leaves_whole_lines),
         TEXT("log: a pipe that nobody reads stalls nobody", a_pipe_that_nobody_reads_stalls_nobody),
+        TEXT("log: a writer that is stuck holds nobody up",
+             one_writer_that_is_stuck_holds_nobody_up),
         TEXT("log: may be called under any lock", may_be_called_under_any_lock),
         TEXT("log: a repeating failure is told ever less often",
              a_repeating_failure_is_told_ever_less_often),
