@@ -1,7 +1,7 @@
 // conf/cesid.init, from an installed tree: the whole cycle, and the days on which things are not as
 // they should be.
 import assert from 'node:assert/strict';
-import { chmodSync, copyFileSync, existsSync, readFileSync, readlinkSync, renameSync, statSync,
+import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, renameSync, statSync,
     writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
@@ -15,10 +15,11 @@ let tree, cesid, good;
 const pidfile = () => tree.at('run/cesid/cesid.pid');
 const pid = () => Number(readFileSync(pidfile(), 'utf8'));
 const conf = 'etc/cesid/cesid.conf';
-// Not one that has ended and waits for its parent.
+// Not one that has ended, all threads with all that they had open, and waits for its parent.
 function running(number) {
     try {
-        return readlinkSync(`/proc/${number}/exe`) !== '';
+        return readdirSync(`/proc/${number}/task`).length > 1 ||
+            !/^State:\s+Z/m.test(readFileSync(`/proc/${number}/status`, 'utf8'));
     } catch {
         return false;
     }
