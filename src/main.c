@@ -466,6 +466,7 @@ static int serve(const struct options *options, struct config *config)
     int parent = -1;
     int error = CESID_OK;
 
+    mem_start();
     (void) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (options->daemon) {
         daemon_close_inherited();

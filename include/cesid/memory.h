@@ -8,6 +8,9 @@
 
 #include <stddef.h>
 
+/* What large blocks took goes back to the system as they are freed. Once, before threads start. */
+void mem_start(void);
+
 void *mem_alloc(size_t size);               /* zeroed */
 void *mem_array(size_t count, size_t size); /* zeroed; aborts on overflow */
 void *mem_resize(void *old, size_t count, size_t size);

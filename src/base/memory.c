@@ -3,9 +3,20 @@
  */
 #include "cesid/memory.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A larger block is mapped by itself. The library's own bound rises to the largest block so far, so
+ * that after one long answer of a node its heaps would keep tens of MiB. */
+#define LARGE (1024 * 1024)
+
+void mem_start(void)
+{
+    (void) mallopt(M_MMAP_THRESHOLD, LARGE);
+    (void) mallopt(M_TRIM_THRESHOLD, LARGE);
+}
 
 static void *or_die(void *memory, size_t size)
 {
