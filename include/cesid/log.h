@@ -53,7 +53,8 @@ static inline struct log_field log_end(void)
     "rpc|store|vault"
 
 /* subsystem: one of LOG_SUBSYSTEMS. The variadic arguments are struct log_field, closed by
- * log_end(); at most 16. */
+ * log_end(); at most 16. An error is written when this returns. Other lines may be written by
+ * another thread a moment later, and are lost if the program crashes meanwhile. */
 void log_write(enum log_level level, const char *subsystem, const char *message, ...);
 
 #define log_error(subsystem, ...)   log_write(LOG_LEVEL_ERROR, subsystem, __VA_ARGS__, log_end())

@@ -308,7 +308,7 @@ void log_write(enum log_level level, const char *subsystem, const char *message,
     va_end(arguments);
 
     log_build(&line, level, subsystem, message, fields, count);
-    log_put(line.data, line.length);
+    log_put(line.data, line.length, level == LOG_LEVEL_ERROR);
     if (level == LOG_LEVEL_ERROR)
         log_echo(line.data, line.length);
     __atomic_add_fetch(&counts[level], 1, __ATOMIC_RELAXED);

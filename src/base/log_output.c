@@ -1,8 +1,9 @@
 /*
- * Where the log's lines go. One thread writes at a time, without a lock that another would have to
- * wait for: who has a line meanwhile leaves it to that thread, which writes all that there are at
- * once. Only when more wait than there is room for does it cost anybody time that the disk is slow.
- * Each thread's lines stay in their order, and lines never mix.
+ * Where the log's lines go. One thread writes at a time, and who has a line meanwhile leaves it to
+ * that thread and goes on: a slow disk does not hold up everybody, and what came meanwhile is
+ * written at once. Only these wait for the writer: who has an error to say, who finds no room for
+ * its line, whoever opens the log, and the next writer, when this one has done its share. Each
+ * thread's lines stay in their order, and lines never mix.
  *
  * A log that cannot be written must not stop the server: the line is lost. So it is when nobody
  * reads the pipe that standard error may be: the first line waits a moment for room, the others do
@@ -23,7 +24,8 @@
 #include "log_private.h"
 
 #define STALL_MS      100
-#define WAITING_BYTES ((size_t) 64 * 1024)
+#define WAITING_BYTES ((size_t) 16 * 1024)
+#define TURNS_MAX     2 /* how often a thread writes what waits: its own, and what came meanwhile */
 
 static struct lock output_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER, .rank = LOCK_LOG_OUTPUT};
 /* guarded by output_lock, which the thread that writes holds */
@@ -41,7 +43,7 @@ static struct lock waiting_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER, .rank = L
 static char buffers[2][WAITING_BYTES]; /* one fills while the other is written */
 static char *waiting = buffers[0];     /* whole lines */
 static size_t waiting_bytes;
-static bool attended; /* a thread writes, or is about to, and will see what waits */
+static bool attended; /* a thread is about to write what waits */
 
 /* How much of it was written. */
 static size_t write_locked(const char *data, size_t length)
@@ -112,10 +114,12 @@ static void put_all_locked(const char *data, size_t length)
     }
 }
 
-/* Until nothing waits any more. */
+/* What waits, and once more what came meanwhile. Who comes later is the next writer. */
 static void attend_locked(void)
 {
-    for (;;) {
+    bool more = true;
+
+    for (int turn = 1; more; turn++) {
         const char *data;
         size_t length;
 
@@ -124,21 +128,19 @@ static void attend_locked(void)
         length = waiting_bytes;
         waiting = waiting == buffers[0] ? buffers[1] : buffers[0];
         waiting_bytes = 0;
-        attended = length > 0;
+        attended = more = length > 0 && turn < TURNS_MAX;
         lock_release(&waiting_lock);
-        if (length == 0)
-            return;
         put_all_locked(data, length);
     }
 }
 
-void log_put(const char *line, size_t length)
+void log_put(const char *line, size_t length, bool at_once)
 {
     bool fits, attend;
 
     lock_acquire(&waiting_lock);
     fits = length <= WAITING_BYTES - waiting_bytes;
-    attend = !fits || !attended;
+    attend = at_once || !fits || !attended;
     if (fits) {
         memcpy(waiting + waiting_bytes, line, length);
         waiting_bytes += length;
@@ -175,14 +177,13 @@ static int open_file(const char *name)
     return open(name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 }
 
-/* Returns the old output, to be closed by close_output. What waits is of its time. */
+/* Returns the old output, to be closed by close_output. */
 static int replace_output_locked(int descriptor)
 {
     struct stat status;
     int old = output;
 
     lock_assert_held(&output_lock);
-    attend_locked();
     output = descriptor;
     may_stall = fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode);
     stalled = torn = false;

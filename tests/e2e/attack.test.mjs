@@ -127,7 +127,7 @@ test('R7.1 R7.5 whatever is sent, the answer is a problem or none, and tells not
         'Transfer-Encoding: chunked, chunked', 'Expect: 200-ok', 'Host: a\r\nHost: b',
         `X: ${'y'.repeat(20000)}`, `Cookie: ${'c=d; '.repeat(3000)}`,
         Array.from({ length: 90 }, (unused, i) => `H${i}: v`).join('\r\n')];
-    const messages = [...lines.map((line) => `${line}\r\n\r\n`),
+    const messages = [...lines.map((line) => `${line}\r\nHost: x\r\n\r\n`),
         ...headers.map((header) => request('POST /api/v1/auth/login', header,
             'Content-Type: application/json'))];
     for (let i = 0; i < 200; i++)

@@ -1,9 +1,11 @@
 // cesid behind the proxies whose samples are in conf/: everything that a browser or a program does
 // goes through them, on real connections with TLS.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { connect } from 'node:tls';
 import { Cesid, run } from './lib/cesid.mjs';
 import { programs } from './lib/fleet.mjs';
 import { expectOk, expectProblem, request } from './lib/http.mjs';
@@ -11,7 +13,7 @@ import { asked, behind, Nginx, Stunnel } from './lib/proxies.mjs';
 import { Socket } from './lib/socket.mjs';
 import { Supervisord } from './lib/supervisord.mjs';
 import { Child, makeDirectory } from './lib/system.mjs';
-import { until } from './lib/wait.mjs';
+import { until, within } from './lib/wait.mjs';
 
 let node;
 const below = {}, top = {}; // { proxy, cesid, ask, session }
@@ -161,6 +163,16 @@ async function recorded(side, id) {
     return await until('the record', async () => (await side.get('/activity?limit=50')).items
         .find(({ request_id, action }) => request_id === id && action === 'node.start_all')?.address);
 }
+
+test('nginx: a request of HTTP/1.0 needs no Host', async () => {
+    const socket = connect({ ...below.proxy.via(), host: '127.0.0.1', port: below.proxy.port,
+        rejectUnauthorized: false });
+    let text = '';
+    socket.setEncoding('utf8').on('data', (data) => { text += data; });
+    socket.write('GET /cesid/healthz HTTP/1.0\r\n\r\n');
+    await within('an answer', once(socket, 'close'));
+    assert.match(text, /^HTTP\/1\.[01] 200 /);
+});
 
 test('nginx: the record has the address that the proxy saw, whatever the client claims', async () => {
     const { ask, session } = below;
