@@ -44,6 +44,7 @@ struct health {
     struct thread thread;
 
     /* owned by the health thread */
+    int64_t looked_at; /* clock_now() of the last look at the threads; 0: none yet */
     uint64_t bus_dropped;
     int64_t bus_dropped_at; /* clock_now(); 0: never */
     uint64_t journal_dropped;
@@ -218,13 +219,14 @@ static const char *words(const struct pulse_report *stuck, char *text, size_t si
     return text;
 }
 
-/* Once for each thread and trouble: at the judgement that first finds it. */
-static void tell_stuck(const struct health *health, const struct pulse_report *stuck, size_t count)
+/* Once for each thread and trouble: at the look that first finds it, so long after the last one. */
+static void tell_stuck(const struct health *health, const struct pulse_report *stuck, size_t count,
+                       double ago)
 {
     char text[80];
 
     for (size_t i = 0; i < count; i++)
-        if (stuck[i].seconds < health->stuck_after + 2 * JUDGE_SECONDS)
+        if (stuck[i].seconds - ago < health->stuck_after)
             log_error("health", "a thread makes no progress", log_s("thread", stuck[i].name),
                       log_s("subsystem", stuck[i].subsystem),
                       log_s("state", words(&stuck[i], text, sizeof(text))),
@@ -237,13 +239,16 @@ static void judge_threads(struct health *health, struct report *report)
     struct thread_count counts[64];
     char text[80];
     double threads = 0;
-    size_t count = pulse_look(clock_now(), health->stuck_after, stuck, STUCK_MAX);
+    int64_t now = clock_now();
+    double ago = (double) (now - health->looked_at) / (double) CLOCK_SECOND;
+    size_t count = pulse_look(now, health->stuck_after, stuck, STUCK_MAX);
     size_t subsystems = thread_counts(counts, ARRAY_LENGTH(counts));
 
     if (count > 0)
         find(report, HEALTH_FAILED, "the thread %s makes no progress since %.0f s: it %s",
              stuck[0].name, stuck[0].seconds, words(&stuck[0], text, sizeof(text)));
-    tell_stuck(health, stuck, count < STUCK_MAX ? count : STUCK_MAX);
+    tell_stuck(health, stuck, count < STUCK_MAX ? count : STUCK_MAX, ago);
+    health->looked_at = now;
     for (size_t i = 0; i < subsystems && i < ARRAY_LENGTH(counts); i++)
         threads += (double) counts[i].threads;
     put_figure(report, "total", threads);
