@@ -37,7 +37,7 @@ static struct {
     int count;
     struct strbuf log;
     int tails, tails_opened;
-    int tailed;                /* the file that the tail opened last is of */
+    int tailed, uncut;         /* of the tail opened last: the file, and the cuts before it */
     int inode;                 /* the tail goes on with another one without a word */
     void (*on_open)(void);     /* with the lock, before a tail finds its place */
     void (*on_question)(void); /* with the lock, before a size is told */
@@ -194,7 +194,7 @@ static inline bool stream_log(int fd)
     inode = peer.inode;
     file = peer.tailed = peer.file;
     at = peer.log.length >= 1024 ? peer.log.length - 1024 : 0;
-    cut = peer.cut;
+    cut = peer.uncut = peer.cut;
     peer.tails++;
     peer.tails_opened++;
     while (good && peer.cut == cut && !peer.stopping) {
@@ -467,14 +467,15 @@ static inline struct event *watch(uint64_t *after)
     return tail;
 }
 
-/* Of the log as it is now: the tail of the one before is open until its reader hears of it. */
+/* Of the log as it is now, and not cut: the tail of the one before is open until its reader hears
+ * of it, and one that was cut until its thread does. */
 static inline bool tail_is_open(void *argument)
 {
     bool open;
 
     (void) argument;
     lock_acquire(&peer.lock);
-    open = peer.tails == 1 && peer.tailed == peer.file;
+    open = peer.tails == 1 && peer.tailed == peer.file && peer.uncut == peer.cut;
     lock_release(&peer.lock);
     return open;
 }

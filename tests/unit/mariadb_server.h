@@ -20,7 +20,8 @@
 struct mariadb_server {
     char directory[64];
     int port;
-    pid_t pid; /* 0: not running */
+    int keeper; /* a socket bound to the port, so that nobody else is given it */
+    pid_t pid;  /* 0: not running */
 };
 
 static inline int mariadb_remove_entry(const char *path, const struct stat *info, int type,
@@ -32,17 +33,20 @@ static inline int mariadb_remove_entry(const char *path, const struct stat *info
     return remove(path);
 }
 
-static inline int mariadb_free_port(void)
+/* SO_REUSEADDR on both sides lets the server listen on a port that is bound here. */
+static inline void mariadb_take_port(struct mariadb_server *server)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof(address);
+    const int on = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
     assert_int_equal(bind(fd, (struct sockaddr *) &address, length), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *) &address, &length), 0);
-    close(fd);
-    return ntohs(address.sin_port);
+    server->keeper = fd;
+    server->port = ntohs(address.sin_port);
 }
 
 /* Its output goes to DIRECTORY/log. */
@@ -184,7 +188,7 @@ static inline void mariadb_create(struct mariadb_server *server)
         mariadb_show_log(server);
         fail_msg("mariadb-install-db ended with %d", status);
     }
-    server->port = mariadb_free_port();
+    mariadb_take_port(server);
     mariadb_up(server);
     mariadb_sql(server, "CREATE USER cesid@'%' IDENTIFIED BY 'it''s a \"secret\"';"
                         "GRANT ALL ON `cesid%`.* TO cesid@'%'");
@@ -193,6 +197,7 @@ static inline void mariadb_create(struct mariadb_server *server)
 static inline void mariadb_destroy(struct mariadb_server *server)
 {
     mariadb_down(server, SIGKILL);
+    close(server->keeper);
     (void) nftw(server->directory, mariadb_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 

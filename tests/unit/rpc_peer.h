@@ -340,7 +340,7 @@ static inline struct rpc_request stream_for(struct outcome *outcome)
     return (struct rpc_request){.method = "GET",
                                 .path = "/logtail/x/stdout",
                                 .deadline = CLOCK_NEVER,
-                                .connect_timeout = 0.5,
+                                .connect_timeout = 2,
                                 .on_data = take_piece,
                                 .done = take_outcome,
                                 .argument = outcome};

@@ -24,6 +24,7 @@ struct scripted {
     struct peer peer;
     /* The script: set by the test, read by the peer's threads. */
     atomic_bool mute;        /* says nothing to anybody */
+    atomic_bool hangs_up;    /* ends each connection when it is asked something */
     atomic_bool hold_polls;  /* getAllProcessInfo waits */
     atomic_bool hold_starts; /* startProcess waits, and the process is STARTING */
     atomic_bool hold_stops;  /* stopProcess waits, and the process is STOPPING */
@@ -189,6 +190,8 @@ static inline void follow_script(struct peer *peer, int fd)
         text_after(request, "<methodName>", method, sizeof(method));
         text_after(first, "<string>", process, sizeof(process));
         text_after(first == NULL ? NULL : first + 1, "<string>", argument, sizeof(argument));
+        if (atomic_load(&scripted->hangs_up))
+            return;
         if (atomic_load(&scripted->mute)) {
             wait_for_end(fd);
             return;

@@ -45,9 +45,9 @@ static inline void make_fixture(void **state, struct mariadb_server *server)
     f->config.store = (struct config_store){.backend = CONFIG_SQLITE,
                                             .path = f->path,
                                             .pool = 2,
-                                            .acquire_timeout = 0.3,
-                                            .query_timeout = 0.5,
-                                            .transaction_timeout = 0.8};
+                                            .acquire_timeout = 30.0,
+                                            .query_timeout = 30.0,
+                                            .transaction_timeout = 30.0};
     if (server) {
         char sql[64];
         f->config.store.backend = CONFIG_MARIADB;
@@ -84,6 +84,17 @@ static inline struct store *must_open(struct fixture *f)
     assert_int_equal(status, 0);
     strbuf_destroy(&why);
     return f->store;
+}
+
+/* With little time for what tests let wait. The schema is made before, in a time of its own. */
+static inline void must_open_hasty(struct fixture *f)
+{
+    must_open(f);
+    store_close(&f->store);
+    f->config.store.acquire_timeout = 0.3;
+    f->config.store.query_timeout = 0.5;
+    f->config.store.transaction_timeout = 0.8;
+    must_open(f);
 }
 
 /* Opening fails, and the sentence names what is given. */

@@ -70,8 +70,6 @@ static int set_up(void **state, struct mariadb_server *on)
     log_set_level(NULL, LOG_LEVEL_ERROR);
     make_fixture(&fixture, on);
     scene->f = fixture;
-    scene->f->config.store.query_timeout = 1.0;
-    scene->f->config.store.transaction_timeout = 2.0;
     must_open(scene->f);
     scene->config = make_box(scene->f);
     scene->everywhere = access_create(&all, 1);
@@ -104,6 +102,17 @@ static int clear(void **state)
 }
 
 /* ---- the store goes and comes ---- */
+
+/* With little time for the store, so that it is soon found to be away. */
+static void be_hasty(struct scene *scene)
+{
+    stop_journal(scene);
+    store_close(&scene->f->store);
+    scene->f->config.store.query_timeout = 1.0;
+    scene->f->config.store.transaction_timeout = 2.0;
+    must_open(scene->f);
+    start_journal(scene);
+}
 
 static void take_store(struct scene *scene)
 {
@@ -313,6 +322,7 @@ static void test_an_outage_loses_nothing(void **state)
     struct journal_figures figures;
     char target[32], last[ACTIVITY_ID_SIZE] = "";
 
+    be_hasty(scene);
     assert_int_equal(begin(scene, "early", &pending, &link), CESID_OK);
     take_store(scene);
     for (int i = 0; i < 20; i++) {
@@ -355,7 +365,7 @@ static void test_an_outage_is_waited_for(void **state)
     const struct timespec second = {.tv_sec = 1};
     double before;
 
-    again(scene); /* a clean-up is due soon */
+    be_hasty(scene); /* and a clean-up is due soon */
     take_store(scene);
     assert_int_equal(act(scene, "t"), CESID_OK);
     nanosleep(&second, NULL);
@@ -373,6 +383,7 @@ static void test_without_any_place_nothing_is_done(void **state)
     struct activity_link link;
     struct journal_figures figures;
 
+    be_hasty(scene);
     assert_int_equal(act(scene, "before"), CESID_OK);
     assert_int_equal(begin(scene, "running", &running, &link), CESID_OK);
     take_store(scene);
@@ -420,7 +431,6 @@ static int kill_in_the_middle(struct scene *scene, int enough)
     assert_true(child >= 0);
     if (child == 0) {
         close(ends[0]);
-        scene->f->config.store.query_timeout = 0.5;
         must_open(scene->f);
         start_journal(scene);
         act_until_killed(scene, ends[1]);
@@ -460,6 +470,7 @@ static void test_kill_9_loses_nothing(void **state)
 
     must_open(scene->f);
     start_journal(scene);
+    assert_true(eventually(caught_up, scene));
     assert_true(eventually(nothing_pending, scene));
     all_are_there(scene, acknowledged);
 }
@@ -473,6 +484,7 @@ static void test_kill_9_in_an_outage_loses_nothing(void **state)
     int file, acknowledged;
 
     /* The child cannot open a store that is away: so the spill is made here, and torn. */
+    be_hasty(scene);
     assert_int_equal(act(scene, "t0"), CESID_OK);
     take_store(scene);
     for (acknowledged = 1; acknowledged < 10; acknowledged++)
@@ -501,6 +513,7 @@ static void test_a_spill_is_written_twice_without_harm(void **state)
     struct scene *scene = *state;
     char path[128], copy[128], command[300];
 
+    be_hasty(scene);
     take_store(scene);
     for (int i = 0; i < 5; i++)
         assert_int_equal(act(scene, "t"), CESID_OK);
@@ -743,6 +756,7 @@ static void test_a_flood_is_bounded_and_told(void **state)
     struct journal_figures figures;
     struct event *event = event_create(EVENT_PROCESS, PROCESS_READ, "test", "web-1", "{}", 2);
 
+    be_hasty(scene);
     take_store(scene); /* the thread is held up by it */
     for (int i = 0; i < 40000; i++)
         journal_sink(scene->journal, event);

@@ -6,13 +6,14 @@
 
 #define USUAL                                                                                      \
     "refresh: { interval = 0.2; };\n"                                                              \
-    "timeouts: { connect = 1.0; refresh = 1.0; start = 10.0; stop = 10.0; restart = 10.0; };\n"    \
+    "timeouts: { connect = 10.0; refresh = 10.0; start = 10.0; stop = 10.0; restart = 10.0; };\n"  \
     "breaker: { failures = 1000; };\n"
 
-/* Room for calls that tests hold back until they time out. */
+/* Room for calls that tests hold back until they time out; so little time that this is soon, and so
+ * much that what is not held back arrives. */
 #define HASTY                                                                                      \
     "refresh: { interval = 0.2; };\n"                                                              \
-    "timeouts: { connect = 1.0; refresh = 5.0; start = 0.3; stop = 0.3; restart = 0.3;"            \
+    "timeouts: { connect = 5.0; refresh = 5.0; start = 2.5; stop = 2.5; restart = 2.5;"            \
     " signal = 0.3; batch = 60.0; };\n"                                                            \
     "breaker: { failures = 1000; };\n"
 

@@ -270,7 +270,7 @@ static void test_query_timeout(void **state)
 {
     struct fixture *f = *state;
     int64_t count = 0;
-    must_open(f);
+    must_open_hasty(f);
     for (int i = 0; i < 3; i++) {
         int64_t start = clock_now();
         assert_int_equal(store_query(f->store, endless(f), NULL, 0, take_number, &count),
@@ -325,6 +325,7 @@ static void test_pool_exhausted(void **state)
     struct holder holder = {.store = NULL};
     struct store_figures figures;
     pthread_t threads[2];
+    f->config.store.acquire_timeout = 0.3;
     f->config.store.query_timeout = 60.0;
     holder.store = must_open(f);
     for (size_t i = 0; i < 2; i++)
@@ -501,7 +502,7 @@ static void test_transaction_timeout(void **state)
 {
     struct fixture *f = *state;
     struct ignored ignored = {.slow = endless_insert(f)};
-    must_open(f);
+    must_open_hasty(f);
     int64_t start = clock_now();
     assert_int_equal(store_transact(f->store, ignore_timeout, &ignored), CESID_E_STORE_TIMEOUT);
     assert_true(clock_seconds_since(start) < 5.0);
@@ -525,7 +526,7 @@ static int dawdle(struct store_transaction *transaction, void *argument)
 static void test_dawdling_transaction(void **state)
 {
     struct fixture *f = *state;
-    must_open(f);
+    must_open_hasty(f);
     assert_int_equal(store_transact(f->store, dawdle, NULL), CESID_E_STORE_TIMEOUT);
     assert_int_equal(roles(f->store), 0);
     assert_int_equal(add_role(f->store, "after"), 0);

@@ -77,7 +77,7 @@ static void test_locked_by_another(void **state)
 {
     struct fixture *f = *state;
     sqlite3 *other = NULL;
-    must_open(f);
+    must_open_hasty(f);
     assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
     assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     int64_t start = clock_now();
