@@ -178,7 +178,7 @@ test('the WebSocket tells of each record, to those who may read it', async () =>
     const admin = await cesid.socket(), wanda = await cesid.socket({ token });
     const victor = await cesid.socket({ token: await userWith(cesid, 'viktor', 'viewer', '*') });
     for (const socket of [admin, wanda, victor])
-        socket.send({ type: 'subscribe', topics: ['activity'] });
+        await socket.subscribe('activity');
     const refused = await victor.next('an error', (m) => m.type === 'error');
     assert.equal(refused.data.code, 'forbidden');
     await until('the topic is heard', async () => {

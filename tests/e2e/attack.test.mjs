@@ -42,12 +42,16 @@ function tellsNothing(text, what) {
 const request = (line, ...headers) =>
     `${line} HTTP/1.1\r\n${['Host: cesid', ...headers, 'Connection: close'].join('\r\n')}\r\n\r\n`;
 
-// Another's request, answered at once whatever goes on.
+// Others' requests, answered at once whatever goes on, but for one that a busy machine may delay.
 async function servesOthers(what) {
-    const begin = performance.now();
-    expectOk(await cesid.api('GET', '/nodes', {}));
-    const took = (performance.now() - begin) / 1000;
-    assert.ok(took < 1 * slow, `${what}: others waited ${took.toFixed(2)} s`);
+    const took = [];
+    for (let i = 0; i < 3; i++) {
+        const begin = performance.now();
+        expectOk(await cesid.api('GET', '/nodes', {}));
+        took.push((performance.now() - begin) / 1000);
+    }
+    took.sort((a, b) => a - b);
+    assert.ok(took[1] < 1 * slow, `${what}: others waited ${took.map((s) => s.toFixed(2))} s`);
 }
 
 const descriptors = () => readdirSync(`/proc/${cesid.child.pid}/fd`).length;
@@ -343,7 +347,8 @@ test('R8.2 a flood of connections from one address keeps out nobody else', async
     }
     await servesOthers('after a flood');
     await until('no descriptor is left behind', () => descriptors() <= before + 5, 15);
-    assert.match(cesid.log, /connection refused: too many from one address/);
+    await until('the log has it', () =>
+        cesid.log.includes('connection refused: too many from one address'));
 });
 
 test('R8.2 who does not read holds up nobody', async () => {

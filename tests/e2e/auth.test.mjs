@@ -198,7 +198,7 @@ test('a session ends when its time is over, and survives a restart until then', 
     assert.ok([60, 61].includes(claims.exp - claims.iat)); // whole seconds, never too early
     await other.stop();
 
-    const again = new Cesid({ config: { auth: { session_ttl: 2.0 } } });
+    const again = new Cesid({ config: { auth: { session_ttl: 5.0 } } });
     Object.assign(again, { directory: other.directory, state: other.state, file: other.file,
         store: other.store });
     await again.start();

@@ -8,8 +8,9 @@ import { expectOk, expectProblem } from './lib/http.mjs';
 import { Supervisord } from './lib/supervisord.mjs';
 import { until } from './lib/wait.mjs';
 
+// Stops when a test kills it, and not before.
 const stubborn = {
-    command: '/bin/sh -c "trap \'\' TERM; while :; do sleep 0.2; done"', stopwaitsecs: 2,
+    command: '/bin/sh -c "trap \'\' TERM; while :; do sleep 0.2; done"', stopwaitsecs: 60,
     stdout_logfile: 'NONE', stderr_logfile: 'NONE',
 };
 const sleep = { command: '/bin/sleep 100000', stdout_logfile: 'NONE', stderr_logfile: 'NONE' };
@@ -22,7 +23,6 @@ before(async () => {
     }).start();
     cesid = await new Cesid({
         nodes: [nodeConfig(node), nodeConfig(node, { name: 'twin', environment: 'other' })],
-        config: { timeouts: { stop: 0.5 } },
     }).start();
     await cesid.login();
     await cesid.nodeIs('one', 'up');
@@ -32,7 +32,7 @@ after(async () => {
     try {
         await cesid?.stop();
     } finally {
-        await node?.stop();
+        node?.child?.kill(); // it would wait for the stubborn one
     }
 });
 
@@ -56,7 +56,7 @@ test('two nodes may lead to one supervisord; what is done by one is seen by the 
 
 test('a supervisord that comes back with other programs shows these, and only these', async () => {
     const socket = await cesid.socket();
-    socket.send({ type: 'subscribe', topics: ['node:one'] });
+    await socket.subscribe('node:one');
     node.programs = { stays: sleep, comes: sleep, left: { ...sleep, numprocs: 2 } };
     node.groups = {};
     await node.restart();
@@ -71,7 +71,7 @@ test('a supervisord that comes back with other programs shows these, and only th
         ['both:left', 'both:right', 'goes:goes']);
     for (const { data } of removed)
         assert.ok(data.previous && data.node === 'one' && data.revision > 1, JSON.stringify(data));
-    const added = socket.messages.find(({ type, data }) =>
+    const added = await socket.next('one that came', ({ type, data }) =>
         type === 'process' && data.id === 'comes:comes');
     assert.equal(added.data.previous, null);
     await socket.close();
@@ -99,13 +99,26 @@ test('update takes in what the file has, by group, and says what it did', async 
     assert.equal((await cesid.process('one', 'stays:stays')).pid, pid, 'what stays is left alone');
 });
 
+const kill = (pid) => process.kill(pid, 'SIGKILL');
+
 async function withStubborn() {
+    const before = await cesid.api('GET', '/nodes/one/processes/slow:slow');
+    if (before.json.pid > 0)
+        kill(before.json.pid);
     node.programs = { stays: sleep, slow: stubborn };
     node.groups = {};
     node.configure();
     expectOk(await cesid.post('/nodes/one/update'));
     await cesid.processIs('one', 'slow:slow', 'RUNNING');
     return (await cesid.process('one', 'slow:slow')).pid;
+}
+
+// The stop outlasts timeouts.stop by far.
+async function takesLong() {
+    const begin = Date.now();
+    await until('it was polled a while later', async () =>
+        Date.parse((await cesid.node('one')).last_refresh) > begin + 1000);
+    assert.equal((await cesid.process('one', 'slow:slow')).state, 'STOPPING');
 }
 
 async function isRenewed(pid) {
@@ -116,6 +129,9 @@ async function isRenewed(pid) {
 }
 
 test('R6.4 update is brought to its end although its caller left and the stop took long', async () => {
+    cesid.config = { timeouts: { stop: 0.5 } };
+    cesid.configure();
+    expectOk(await cesid.post('/system/reload'));
     const pid = await withStubborn();
     node.programs.slow = { ...stubborn, priority: 5 };
     node.configure();
@@ -126,11 +142,13 @@ test('R6.4 update is brought to its end although its caller left and the stop to
     caller.end();
     await cesid.processIs('one', 'slow:slow', 'STOPPING');
     caller.destroy();
+    await takesLong();
+    kill(pid);
     await isRenewed(pid);
 });
 
 test('a group that cannot be taken out keeps no other from its turn, and is named', async () => {
-    await withStubborn();
+    const pid = await withStubborn();
     expectOk(await cesid.post('/nodes/one/processes/slow/stop', undefined,
         { headers: { Prefer: 'wait=0' } }), 202);
     await cesid.processIs('one', 'slow:slow', 'STOPPING');
@@ -140,6 +158,7 @@ test('a group that cannot be taken out keeps no other from its turn, and is name
     assert.match(problem.detail, /^1 of 2 groups failed\. slow was stopped, and neither taken out/);
     assert.equal(problem.fault.name, 'STILL_RUNNING');
     await cesid.processIs('one', 'fresh:fresh', 'RUNNING');
+    kill(pid);
     await cesid.processIs('one', 'slow:slow', 'STOPPED');
     expectOk(await cesid.post('/nodes/one/update'));
     await until('it is gone', async () => !(await ids('one')).includes('slow:slow'));
@@ -152,6 +171,9 @@ test('R2.5 R8.3 a cesid that is stopped brings an update to its end first', asyn
     const answer = cesid.post('/nodes/one/update');
     await cesid.processIs('one', 'slow:slow', 'STOPPING');
     cesid.signal('SIGTERM');
+    await until('it is stopping', async () =>
+        (await cesid.request('GET', '/readyz').catch(() => ({}))).status !== 200);
+    kill(pid);
     assert.deepEqual(expectOk(await answer).changed, ['slow']);
     await cesid.stop();
     delete cesid.stopped;

@@ -147,17 +147,17 @@ test('R7.2 codes of too many, of the end, and of a session that is over', async 
     meet(await cesid.api('GET', '/events?topics=fleet'), 'too_many_clients');
     events.kill();
 
-    const other = new Cesid({ nodes: [fakes.configs()[4]], config: { auth: { session_ttl: 1.0 },
-        timeouts: { shutdown: 1.0 } } });
+    const other = new Cesid({ nodes: [fakes.configs()[4]], config: { timeouts: { shutdown: 10.0 } } });
     await other.start();
     await other.login();
-    const over = await until('the session is over', async () => {
-        const answer = await other.api('GET', '/auth/me');
+    const { token } = expectOk(await other.post('/tokens',
+        { name: 'short', expires_at: new Date(Date.now() + 3000).toISOString() }), 201);
+    const over = await until('its time is over', async () => {
+        const answer = await other.api('GET', '/auth/me', { token });
         return answer.status !== 200 && answer;
     });
     meet(over, 'session_expired');
     // Who comes between the signal and the end of what was begun is told so.
-    await other.login();
     const agent = new Agent({ keepAlive: true });
     expectOk(await other.api('GET', '/nodes', { agent }));
     expectOk(await other.post(`/nodes/${fakes.name(4)}/start-all`), 202);
@@ -167,6 +167,7 @@ test('R7.2 codes of too many, of the end, and of a session that is over', async 
         return answer.status !== 200 && answer;
     }), 'shutting_down');
     agent.destroy();
+    await fakes.order('state', '4', '*', 'RUNNING'); // that is its end
     await other.stop();
 });
 

@@ -98,16 +98,18 @@ test('R2.3 R6.2 every way to fail has its cause, at once and side by side, and h
     const last = `${kinds.length}-${kinds.length + healthy - 1}`;
     await Promise.all(kinds.map(([kind], i) => fakes.fault(i, kind)));
     for (const [i, [kind, state, cause]] of kinds.entries()) {
-        const node = await cesid.nodeIs(fakes.name(i), state, 15);
-        assert.equal(node.cause, cause, kind);
-        if (state === 'down')
-            assert.ok(node.hint.length > 10, kind);
+        await until(`${kind} is ${state}, ${cause}`, async () => {
+            const node = await cesid.nodeIs(fakes.name(i), state, 15);
+            assert.equal(node.cause, cause);
+            assert.ok(state === 'up' || node.hint.length > 10);
+            return true;
+        }, 15);
     }
     // The right text of another charset, and of control bytes.
     const named = async (kind) => (await cesid.get(`/nodes/${fakes.name(
         kinds.findIndex((row) => row[0] === kind))}/processes`)).items[0].spawn_error;
-    assert.equal(await named('latin1'), 'café crème');
-    assert.match(await named('control'), /red.*bell/s);
+    await until('both are read', async () => await named('latin1') === 'café crème' &&
+        /red.*bell/s.test(await named('control')));
 
     // What fails is probed with pauses, what is well as ever.
     await fakes.order('reset');
@@ -170,10 +172,15 @@ test('R6.3 an open breaker probes ever more seldom, one call at a time', async (
     await until('the breaker is open', async () =>
         (await cesid.node(fakes.name(1))).breaker.state === 'open');
     await fakes.order('reset');
+    const begin = performance.now();
     await sleep(3);
-    const { accepted } = await fakes.order('stats', '1');
+    const accepted = await until('two probes', async () => {
+        const stats = await fakes.order('stats', '1');
+        return stats.accepted >= 2 && stats.accepted;
+    });
     // open_min 0.5 s doubled to open_max 1 s, with jitter: at most one probe in 0.4 s.
-    assert.ok(accepted >= 2 && accepted <= 3 / 0.4 + 1, `${accepted} probes`);
+    const took = (performance.now() - begin) / 1000;
+    assert.ok(accepted <= took / 0.4 + 1, `${accepted} probes in ${took} s`);
     await fakes.fault('1', 'none');
     await cesid.nodeIs(fakes.name(1), 'up');
 });
@@ -182,7 +189,7 @@ test('R6.2 a slow start is no failure: it is still starting, then it has started
     const name = fakes.name(2);
     await fakes.order('state', '2', '*', 'STOPPED');
     await cesid.processIs(name, 'p0000:p0000', 'STOPPED');
-    await fakes.order('set', '2', 'start_delay=3');
+    await fakes.order('set', '2', 'start_delay=6');
     const answer = await cesid.post(`/nodes/${name}/processes/p0000:p0000/start`, undefined,
         { headers: { Prefer: 'wait=0' } });
     assert.equal(answer.status, 202, answer.text);
@@ -196,7 +203,7 @@ test('R6.2 a slow start is no failure: it is still starting, then it has started
         return operation.state === 'done' && operation;
     });
     assert.equal(end.succeeded, 1, JSON.stringify(end));
-    assert.ok(end.results[0].duration >= 2.5);
+    assert.ok(end.results[0].duration >= 5.5);
     assert.equal((await cesid.process(name, 'p0000:p0000')).state, 'RUNNING');
     assert.equal(await calls('2', start), 1, 'it was started once');
 
@@ -223,7 +230,7 @@ test('R6.4 R8.5 an operation is cancelled, and lets go of what it held', async (
         const operation = await cesid.get(`/operations/${id}`);
         return operation.state === 'cancelled' && operation;
     });
-    assert.ok(performance.now() - begin < 2000 * slow);
+    assert.ok(performance.now() - begin < 2000 * slow + 2000);
     assert.equal(end.succeeded, 0);
     assert.equal(end.results.length, 3);
     for (const result of end.results)
@@ -256,10 +263,12 @@ test('R6.1 R6.5 batches over a fleet with hung nodes end on time, the others as 
         const operations = await all();
         const others = operations.splice(5);
         assert.ok(others.every(({ succeeded }) => succeeded === 3), JSON.stringify(others));
-        assert.ok(longest(others) < longest(quiet) + 1.0 * slow,
-            `${longest(others)} s instead of ${longest(quiet)} s`);
-        // timeouts.restart is 2 s; the look whether it is slow only is timeouts.refresh.
-        assert.ok(longest(operations) < 4 * slow, `${longest(operations)} s`);
+        // The others are long done when those that hang are given up after timeouts.restart, 2 s.
+        const shortest = Math.min(...operations.map(({ took }) => took));
+        assert.ok(longest(others) < Math.max(shortest, longest(quiet) + 1.0 * slow),
+            `${longest(others)} s instead of ${longest(quiet)} s, and ${shortest} s`);
+        // The look whether it is slow only is timeouts.refresh; a busy machine may pause 2 s.
+        assert.ok(longest(operations) < 4 * slow + 2, `${longest(operations)} s`);
         for (const { results, total } of operations) {
             assert.equal(results.length, total);
             for (const { ok, code } of results) {
@@ -281,7 +290,7 @@ test('R6.1 a batch has a time for the whole of it', async () => {
         const begin = performance.now();
         const operation = expectOk(await server.post(`/nodes/${few.name(0)}/start-all`, undefined,
             { headers: { Prefer: 'wait=20' } }));
-        assert.ok(performance.now() - begin < 3000 * slow);
+        assert.ok(performance.now() - begin < 3000 * slow + 2000);
         assert.equal(operation.succeeded, 0);
         assert.equal(operation.failed, 40);
         for (const result of operation.results)

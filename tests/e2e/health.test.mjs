@@ -84,7 +84,7 @@ test('R10.4 a thread that stands still is named, and health is failed until it m
         assert.equal(threads.stuck, 1);
         // The rest still works, and the log has it, once.
         expectOk(await cesid.api('GET', '/nodes'));
-        assert.match(cesid.log, /makes no progress.*thread=refresh/);
+        await until('the log has it', () => /makes no progress.*thread=refresh/.test(cesid.log));
     });
     await until('health is ok again', async () => expectOk(await cesid.api('GET', '/health')), 20);
     assert.equal(cesid.log.match(/a thread makes no progress/g).length, 1);

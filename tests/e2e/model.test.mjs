@@ -73,8 +73,8 @@ test('at rest', async () => {
 });
 
 test('while a node is away, and after it came back: its breaker, too', async () => {
-    await fakes.fault('1', 'silent');
     const from = socket.mark;
+    await fakes.fault('1', 'silent');
     await socket.next('an open breaker', ({ type, data }) => type === 'node' &&
         data.name === fakes.name(1) && data.state === 'down' && data.breaker.state === 'open' &&
         data.breaker.retry_at, { from });

@@ -187,7 +187,7 @@ test('nodes outlast cesid; the file wins when both have a name', async () => {
     const shared = await cesid.nodeIs('shared', 'up');
     assert.equal(shared.source, 'config');
     assert.equal(shared.environment, 'file');
-    assert.match(cesid.log, /the file's is used.*shared/);
+    await until('the log has it', () => /the file's is used.*shared/.test(cesid.log));
     expectProblem(await remove('shared'), 409, 'read_only_node');
 });
 

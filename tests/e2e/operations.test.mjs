@@ -3,11 +3,14 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { join } from 'node:path';
 import { Cesid } from './lib/cesid.mjs';
-import { Fleet } from './lib/fleet.mjs';
+import { Fleet, programs } from './lib/fleet.mjs';
 import { expectOk, expectProblem } from './lib/http.mjs';
 import { Child, signal } from './lib/system.mjs';
 import { sql, userWith } from './lib/users.mjs';
 import { until } from './lib/wait.mjs';
+
+// So long that a machine may pause meanwhile.
+programs.slow.startsecs = 7;
 
 let fleet, cesid;
 before(async () => {
@@ -99,8 +102,7 @@ test('R6.1 a selection is acted on, with a result for each and a place to look',
 
 test('progress is told to who listens', async () => {
     const socket = await cesid.socket();
-    socket.send({ type: 'subscribe', topics: ['operations'] });
-    await until('hello', () => socket.messages.some((message) => message.type === 'hello'));
+    await socket.subscribe('operations');
     const done = expectOk(await operate({ action: 'restart', select: { nodes: ['gamma'] } }, 20));
     const states = () => socket.messages
         .filter((message) => message.type === 'operation' && message.data.id === done.id)
@@ -154,10 +156,13 @@ test('R8.3 operations outlast cesid, and what it was doing when it died is inter
     // The same by an orderly stop.
     await until('the fleet is back', async () =>
         (await cesid.get('/nodes')).items.every((node) => node.state === 'up'));
+    const { pid } = await cesid.process('alpha', 'slow');
     const last = expectOk(await operate(
         { action: 'restart', select: { nodes: ['alpha'], processes: ['slow'] } }), 202);
-    await until('slow is starting once more', async () =>
-        (await cesid.process('alpha', 'slow')).state === 'STARTING');
+    await until('slow is starting once more', async () => {
+        const slow = await cesid.process('alpha', 'slow');
+        return slow.state === 'STARTING' && slow.pid !== pid;
+    });
     await cesid.stop();
     assert.match(cesid.log, /operation is cut short by the stop/);
     cesid.stopped = false;

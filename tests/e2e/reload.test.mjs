@@ -94,7 +94,8 @@ auth = { lockout = 0.0; };
     assert.deepEqual(await names(), before);
     assert.equal(await heartbeat(), 7);
     assert.equal(await reloads('refused'), refused + 1);
-    assert.match(cesid.log, /the new configuration is wrong .*line=\d+ key=log\.level/);
+    await until('the log has it', () =>
+        /the new configuration is wrong .*line=\d+ key=log\.level/.test(cesid.log));
 
     put('this is no configuration');
     cesid.signal('SIGHUP');
@@ -129,7 +130,8 @@ test('a node of the store gives way to one of the file, and comes back when that
     assert.deepEqual(await source('both'), ['config', 'filed']);
     assert.deepEqual(await source('own'), ['store', 'stored']);
     expectProblem(await cesid.api('DELETE', '/nodes/both'), 409, 'read_only_node');
-    assert.match(cesid.log, /a node of the store has the name of one in the file.*node=both/);
+    await until('the log has it', () =>
+        /a node of the store has the name of one in the file.*node=both/.test(cesid.log));
 
     put(text());
     const back = await reload();

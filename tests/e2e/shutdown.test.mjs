@@ -1,5 +1,6 @@
 // The end: soon, clean and announced.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { Cesid, nodeConfig } from './lib/cesid.mjs';
 import { Fleet } from './lib/fleet.mjs';
@@ -99,8 +100,11 @@ test('SIGINT is as good, a second signal does no harm, and a stop before readine
 
         const early = watch();
         const starting = early.start().catch(() => {});
-        await until('it runs', () => early.child?.pid);
-        await sleep(0.2);
+        await until('it heeds signals', () => {
+            const status = readFileSync(`/proc/${early.child.pid}/status`, 'utf8');
+            const blocked = BigInt(`0x${/^SigBlk:\s*(\w+)/m.exec(status)[1]}`);
+            return (blocked >> 14n) & 1n; // SIGTERM, which it takes when it comes to that
+        });
         assert.ok(await early.stop() < 5 * slow);
         await starting;
     });

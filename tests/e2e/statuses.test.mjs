@@ -219,12 +219,14 @@ test('R7.2 the end of the server, on every route', async () => {
     await fakes.order('set', '0', 'start_delay=60');
     const agent = new Agent({ keepAlive: true });
     expectOk(await cesid.api('GET', '/nodes', { agent }));
-    expectOk(await cesid.post(`/nodes/${fakes.name(0)}/start-all`), 202);
+    expectOk(await cesid.post('/operations', { action: 'start', select: { nodes: [fakes.name(0)] },
+        timeout: 60, batch_timeout: 60 }), 202);
     cesid.signal('SIGTERM');
     await until('a refusal', async () => (await cesid.api('GET', '/nodes', { agent })).status === 503);
     for (const operation of described(503))
         meet(operation, await ask(operation, {}), 503);
     agent.destroy();
+    await fakes.order('state', '0', '*', 'RUNNING');
 });
 
 test('R7.2 a store that takes too long, on every route', { timeout: 110_000 }, async () => {

@@ -126,5 +126,5 @@ test('R5.1 failed probes of the store are repeated after ever longer pauses, unt
             await rename('elsewhere:schema_version', 'nobody:users');
         }
         await until('it is back', async () => (await login()).status === 200, 20);
-        assert.equal((await scrape(cesid)).value('cesid_store_up'), 1);
+        await until('it is known', async () => (await scrape(cesid)).value('cesid_store_up') === 1);
     });

@@ -139,7 +139,7 @@ test('systemctl reload takes a good file, refuses a bad one, and keeps the proce
 
 test('one that dies comes back, and one that hangs is ended and comes back', options, async () => {
     await expectIn(`mkdir -p /etc/systemd/system/cesid.service.d &&
-        printf '[Service]\\nWatchdogSec=2\\nRestartSec=0.1\\nTimeoutAbortSec=1\\n' \\
+        printf '[Service]\\nWatchdogSec=5\\nRestartSec=0.1\\nTimeoutAbortSec=1\\n' \\
             > /etc/systemd/system/cesid.service.d/quick.conf &&
         systemctl daemon-reload && systemctl restart cesid`);
     for (const signal of ['KILL', 'STOP']) {

@@ -149,7 +149,7 @@ test('a frame that is too big, binary or too many of them end the connection', a
 test('a heartbeat that is missed ends the connection, one that is kept does not', async () => {
     const other = new Cesid({
         nodes: [nodeConfig(fleet.gamma)],
-        config: { websocket: { ping_interval: 0.5, idle_timeout: 2.0 } },
+        config: { websocket: { ping_interval: 0.5, idle_timeout: 5.0 } },
     });
     await other.start();
     await other.login();
@@ -171,6 +171,10 @@ test('R1.4 every client has the same messages in the same order', async () => {
     const sockets = await Promise.all(Array.from({ length: 10 }, () => cesid.socket()));
     await Promise.all(sockets.map((socket) => socket.subscribe('fleet')));
     const marks = sockets.map((socket) => socket.mark);
+    // What was before may be in one's messages and not in another's.
+    const known = {};
+    for (const { name, revision } of (await cesid.get('/nodes')).items)
+        known[name] = revision;
     for (let i = 0; i < 3; i++) {
         await Promise.all([act('gamma', 'lone', 'restart'),
             act('gamma', 'workers:crunch_00', 'restart'), act('beta', 'hup', 'restart')]);
@@ -179,7 +183,8 @@ test('R1.4 every client has the same messages in the same order', async () => {
     await Promise.all(sockets.map((socket, i) =>
         socket.next('the last message', isProcess('lone:lone', 'STOPPED'), { from: marks[i] })));
     const story = (socket, i) => socket.messages.slice(marks[i])
-        .filter((m) => m.type === 'process' || m.type === 'node')
+        .filter((m) => (m.type === 'process' || m.type === 'node') &&
+            m.data.revision > known[m.data.node ?? m.data.name])
         .map((m) => `${m.type} ${m.data.node ?? m.data.name} ${m.data.revision} ${m.data.id ?? ''}`);
     const shortest = Math.min(...sockets.map((socket, i) => story(socket, i).length));
     assert.ok(shortest >= 10, String(shortest));
@@ -243,8 +248,8 @@ test('R1.5 R8.2 closed connections leave nothing behind', async () => {
     const before = figures();
     for (let i = 0; i < 5; i++)
         await round();
-    await until('all is given back', () => figures().files <= before.files + 3, 15);
-    assert.ok(figures().threads <= before.threads + 1);
+    await until('all is given back', () => figures().files <= before.files + 3 &&
+        figures().threads <= before.threads + 1, 15);
 });
 
 test('a client that does not read is told to look anew, and holds up nobody', async () => {

@@ -6,6 +6,7 @@ import { within } from './wait.mjs';
 export class Socket {
     constructor(url, headers = {}, via = {}) {
         this.messages = [];
+        this.heard = []; // what each subscribe() waits for
         this.waiting = new Set();
         this.ws = new WebSocket(url, { headers, perMessageDeflate: false, ...via });
         this.closed = new Promise((resolve) => {
@@ -38,11 +39,16 @@ export class Socket {
         if (binary)
             this.fault ??= 'a binary frame';
         const message = JSON.parse(data.toString());
-        const expected = this.messages.length === 0 ? message.seq : this.messages.at(-1).seq + 1;
+        const expected = this.seq === undefined ? message.seq : this.seq + 1;
+        this.seq = message.seq;
         if (message.seq !== expected)
             this.fault ??= `seq ${message.seq} after ${expected - 1}`;
         if (typeof message.at !== 'string' || !('data' in message))
             this.fault ??= `not a message: ${data}`;
+        if (message.type === 'pong' && this.heard.length > 0) {
+            this.heard.shift()();
+            return;
+        }
         this.messages.push(message);
         for (const look of this.waiting)
             look();
@@ -81,9 +87,13 @@ export class Socket {
         this.ws.send(typeof message === 'string' ? message : JSON.stringify(message));
     }
 
+    // Once it is in force; the pong that tells so is in no list of messages.
     async subscribe(...topics) {
         const from = this.mark;
         this.send({ type: 'subscribe', topics });
+        const heard = new Promise((resolve) => this.heard.push(resolve));
+        this.send({ type: 'ping' });
+        await within(`an answer to subscribe ${topics}`, heard);
         if (topics.includes('fleet'))
             return await this.next('a snapshot', (m) => m.type === 'snapshot', { from });
     }

@@ -1,5 +1,6 @@
 // Directories, ports and children of a test, all of them gone when the test's process is.
 import { spawn } from 'node:child_process';
+import dgram from 'node:dgram';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,19 +17,29 @@ export function makeDirectory() {
     return directory;
 }
 
-// Below the ports that the system gives to connections, so that it stays free until it is taken.
+// Whether it can be had at that port; then it is had.
+async function binds(socket, bind) {
+    return await new Promise((resolve) => {
+        socket.once('listening', () => resolve(true));
+        socket.once('error', () => resolve(false));
+        bind();
+    });
+}
+
+// Below the ports that the system gives to connections, so that it stays free until it is taken. UDP's
+// port of that number is kept until this process ends: no other test takes it meanwhile.
 export async function freePort() {
     for (;;) {
         const port = 10000 + Math.floor(Math.random() * 22000);
-        const server = net.createServer().listen(port, '127.0.0.1');
-        const free = await new Promise((resolve) => {
-            server.once('listening', () => resolve(true));
-            server.once('error', () => resolve(false));
-        });
-        if (free) {
+        const mark = dgram.createSocket('udp4').unref();
+        if (!await binds(mark, () => mark.bind({ port, address: '127.0.0.1', exclusive: true })))
+            continue;
+        const server = net.createServer();
+        if (await binds(server, () => server.listen(port, '127.0.0.1'))) {
             await new Promise((resolve) => server.close(resolve));
             return port;
         }
+        mark.close();
     }
 }
 
