@@ -108,7 +108,7 @@ test('the tabs and menus work by keyboard alone', async () => {
         true);
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
-    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'More');
+    await page.waitForFunction(() => document.activeElement.textContent === 'More');
 });
 
 test('a session that was ended elsewhere leads to the sign-in, and back to the same place',
