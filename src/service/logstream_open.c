@@ -249,13 +249,7 @@ static void read_part(struct opening *opening)
     /* supervisord stumbles over bytes that are no UTF-8, but not within a multicall. */
     supervisor_call_init(&call, "system.multicall", config, config->timeouts.log);
     xmlrpc_batch_begin(&call.body);
-    xmlrpc_batch_call(&call.body, strcmp(stream->kind, "stdout") == 0
-                                      ? "supervisor.readProcessStdoutLog"
-                                      : "supervisor.readProcessStderrLog");
-    xmlrpc_value_string(&call.body, stream->process, strlen(stream->process));
-    xmlrpc_value_int(&call.body, opening->next);
-    xmlrpc_value_int(&call.body, opening->want);
-    xmlrpc_batch_call_end(&call.body);
+    logstream_add_read(&call, stream, opening->next, opening->want);
     xmlrpc_batch_end(&call.body);
     error = supervisor_submit(opening->settings->endpoint, &call, part_known, opening, NULL);
     supervisor_call_destroy(&call);

@@ -21,10 +21,11 @@
 
 #define SIZE_MOST (INT64_C(1) << 50) /* of a log; more is not believed */
 
-#define LOOK_AGAIN   1.0 /* seconds that an answer holds while bytes come */
-#define ANSWER_MOST  2.0 /* seconds that bytes are held for an answer */
-#define WINDOW_NEAR  4096
+#define LOOK_AGAIN   1.0  /* seconds that an answer holds while bytes come */
+#define ANSWER_MOST  2.0  /* seconds that bytes are held for an answer */
+#define WINDOW_NEAR  4096 /* both can be divided by… */
 #define WINDOW_FAR   65536
+#define WINDOW_SHIFT 4 /* …the bytes of a character */
 #define NEEDLE_MOST  512
 #define NEEDLE_LEAST 16
 
@@ -43,9 +44,9 @@ void logstream_place_open_locked(struct logstream *stream, int64_t size)
     stream->anew_at = -1;
 }
 
-/* The upstream began at start, and the log has that size: what of it was passed on before. */
-static void begin_locked(struct logstream *stream, int64_t start, int64_t size)
+void logstream_place_begin_locked(struct logstream *stream, int64_t start, int64_t size)
 {
+    lock_assert_held(&stream->streams->lock);
     stream->opening = false;
     if (start < 0) { /* its first bytes are of a log that is gone */
         size_t gone = (size_t) -start < stream->held.length ? (size_t) -start : stream->held.length;
@@ -74,7 +75,7 @@ static void begin_locked(struct logstream *stream, int64_t start, int64_t size)
 static void settle_blindly_locked(struct logstream *stream)
 {
     if (!stream->settled && stream->opening)
-        begin_locked(stream, first_byte(stream->sized), stream->sized);
+        logstream_place_begin_locked(stream, first_byte(stream->sized), stream->sized);
     stream->settled = true;
 }
 
@@ -84,6 +85,13 @@ void logstream_place_end_locked(struct logstream *stream)
     if (stream->held.length == 0)
         return;
     settle_blindly_locked(stream);
+    stream->settled_at = clock_now();
+}
+
+void logstream_place_settled_locked(struct logstream *stream)
+{
+    settle_blindly_locked(stream);
+    stream->asking = false;
     stream->settled_at = clock_now();
 }
 
@@ -108,6 +116,8 @@ struct question {
     uint64_t attempt;
     int64_t asked;  /* bytes that were held */
     int64_t window; /* of the log's end; 0: its size alone */
+    int64_t start;  /* where what was held begins */
+    int64_t size;   /* of the log */
 };
 
 /* Length of the text at the end of data, without what XML cannot carry as it is. */
@@ -177,24 +187,34 @@ static bool look_up(const struct logstream *stream, const struct question *quest
     return true;
 }
 
+/* What to look at next; 0: nothing. An end that begins inside a character is a fault: then one more
+ * byte of it is asked for. */
+static int64_t next_window(const struct question *question, const struct xmlrpc_value *text)
+{
+    bool is_text = text != NULL && text->type == XMLRPC_STRING;
+
+    if (question->window == 0)
+        return WINDOW_NEAR;
+    if (!is_text && question->window % WINDOW_SHIFT < WINDOW_SHIFT - 1)
+        return question->window + 1;
+    return question->window < WINDOW_FAR ? WINDOW_FAR : 0;
+}
+
 /* False: the log's end is needed, or more of it. */
-static bool settle_locked(struct logstream *stream, const struct question *question, int64_t size,
+static bool settle_locked(struct logstream *stream, struct question *question,
                           const struct xmlrpc_value *text)
 {
-    int64_t start = size - question->asked;
+    int64_t size = question->size, start = size - question->asked;
 
+    question->start = start;
     if (stream->opening
             ? size >= stream->sized && start == first_byte(stream->sized)
-            : start >= stream->next_offset + (int64_t) stream->partial_length - stream->discard) {
-        if (stream->opening)
-            begin_locked(stream, start, size);
+            : start >= stream->next_offset + (int64_t) stream->partial_length - stream->discard)
         return true;
-    }
-    if (!look_up(stream, question, size, text, &start) && question->window < WINDOW_FAR)
+    if (!look_up(stream, question, size, text, &start) && next_window(question, text) > 0)
         return false;
-    if (stream->opening) {
-        begin_locked(stream, start, size);
-    } else {
+    question->start = start;
+    if (!stream->opening) {
         stream->anew_at = start < 0 ? -start : 0;
         stream->anew_offset = start < 0 ? 0 : start;
     }
@@ -219,6 +239,7 @@ static void answered(void *argument, struct supervisor_result *result)
     struct logstreams *streams = stream->streams;
     const struct xmlrpc_value *value = result->error == CESID_OK ? result->answer.value : NULL;
     const struct xmlrpc_value *text = NULL;
+    struct logstream_gap *gap = NULL;
     bool again = false;
 
     if (value != NULL && question->window > 0) {
@@ -229,45 +250,71 @@ static void answered(void *argument, struct supervisor_result *result)
     }
     lock_acquire(&streams->lock);
     if (stream->attempt == question->attempt && !stream->closed && !streams->stopping) {
-        int64_t size = logstream_place_size(value);
-
-        if (stream->settled || size < 0)
+        question->size = logstream_place_size(value);
+        if (stream->settled || question->size < 0)
             settle_blindly_locked(stream);
         else
-            again = !settle_locked(stream, question, size, text);
-        if (!again) {
-            stream->settled = true;
-            stream->asking = false;
-            stream->settled_at = clock_now();
+            again = !settle_locked(stream, question, text);
+        if (!again && !stream->settled && stream->opening) {
+            gap = logstream_gap_find_locked(stream, question->start, question->size);
+            if (gap == NULL)
+                logstream_place_begin_locked(stream, question->start, question->size);
         }
+        if (!again && gap == NULL)
+            logstream_place_settled_locked(stream);
     }
     lock_release(&streams->lock);
     if (again)
-        ask(stream, question->window == 0 ? WINDOW_NEAR : WINDOW_FAR);
+        ask(stream, next_window(question, text));
+    if (gap != NULL)
+        logstream_gap_read(gap);
     logstream_deliver(stream);
     logstream_release(stream);
     free(question);
 }
 
-static void add_arguments(struct strbuf *body, const struct logstream *stream, int64_t offset)
+void logstream_add_read(struct supervisor_call *call, const struct logstream *stream,
+                        int64_t offset, int64_t length)
 {
-    xmlrpc_value_string(body, stream->process, strlen(stream->process));
-    xmlrpc_value_int(body, offset);
-    xmlrpc_value_int(body, 0);
-    xmlrpc_batch_call_end(body);
+    xmlrpc_batch_call(&call->body, strcmp(stream->kind, "stdout") == 0
+                                       ? "supervisor.readProcessStdoutLog"
+                                       : "supervisor.readProcessStderrLog");
+    xmlrpc_value_string(&call->body, stream->process, strlen(stream->process));
+    xmlrpc_value_int(&call->body, offset);
+    xmlrpc_value_int(&call->body, length);
+    xmlrpc_batch_call_end(&call->body);
 }
 
-static int send_question(struct rpc_endpoint *endpoint, const struct config *config,
-                         struct question *question)
+int logstream_submit(struct logstream *stream, struct supervisor_call *call,
+                     void (*done)(void *argument, struct supervisor_result *result), void *argument)
 {
-    const struct logstream *stream = question->stream;
-    bool out = strcmp(stream->kind, "stdout") == 0;
-    const char *size = out ? "supervisor.tailProcessStdoutLog" : "supervisor.tailProcessStderrLog";
-    double patience = config->timeouts.log < ANSWER_MOST ? config->timeouts.log : ANSWER_MOST;
+    struct node *node = registry_find(stream->streams->registry, stream->node);
+    struct node_settings *settings = node != NULL ? node_settings(node) : NULL;
+    int error = settings != NULL && settings->endpoint != NULL
+                    ? supervisor_submit(settings->endpoint, call, done, argument, NULL)
+                    : CESID_E_NOT_FOUND;
+
+    node_settings_unref(&settings);
+    node_unref(&node);
+    return error;
+}
+
+double logstream_patience(const struct config *config)
+{
+    return config->timeouts.log < ANSWER_MOST ? config->timeouts.log : ANSWER_MOST;
+}
+
+static int send_question(struct question *question)
+{
+    struct logstream *stream = question->stream;
+    struct config *config = config_get(stream->streams->config);
+    const char *size = strcmp(stream->kind, "stdout") == 0 ? "supervisor.tailProcessStdoutLog"
+                                                           : "supervisor.tailProcessStderrLog";
     struct supervisor_call call;
     int error;
 
-    supervisor_call_init(&call, question->window > 0 ? "system.multicall" : size, config, patience);
+    supervisor_call_init(&call, question->window > 0 ? "system.multicall" : size, config,
+                         logstream_patience(config));
     if (question->window == 0) {
         xmlrpc_add_string(&call.body, stream->process, strlen(stream->process));
         xmlrpc_add_int(&call.body, 0);
@@ -275,25 +322,23 @@ static int send_question(struct rpc_endpoint *endpoint, const struct config *con
     } else {
         xmlrpc_batch_begin(&call.body);
         xmlrpc_batch_call(&call.body, size);
-        add_arguments(&call.body, stream, 0);
-        xmlrpc_batch_call(&call.body, out ? "supervisor.readProcessStdoutLog"
-                                          : "supervisor.readProcessStderrLog");
-        add_arguments(&call.body, stream, -question->window);
+        xmlrpc_value_string(&call.body, stream->process, strlen(stream->process));
+        xmlrpc_value_int(&call.body, 0);
+        xmlrpc_value_int(&call.body, 0);
+        xmlrpc_batch_call_end(&call.body);
+        logstream_add_read(&call, stream, -question->window, 0);
         xmlrpc_batch_end(&call.body);
     }
-    error = supervisor_submit(endpoint, &call, answered, question, NULL);
+    error = logstream_submit(stream, &call, answered, question);
     supervisor_call_destroy(&call);
+    config_unref(&config);
     return error;
 }
 
 static void ask(struct logstream *stream, int64_t window)
 {
     struct logstreams *streams = stream->streams;
-    struct config *config = config_get(streams->config);
-    struct node *node = registry_find(streams->registry, stream->node);
-    struct node_settings *settings = node != NULL ? node_settings(node) : NULL;
     struct question *question = mem_alloc(sizeof(*question));
-    int error = CESID_E_NOT_FOUND;
 
     lock_acquire(&streams->lock);
     stream->references++;
@@ -302,20 +347,13 @@ static void ask(struct logstream *stream, int64_t window)
                                   .asked = (int64_t) stream->held.length,
                                   .window = window};
     lock_release(&streams->lock);
-    if (settings != NULL && settings->endpoint != NULL)
-        error = send_question(settings->endpoint, config, question);
-    if (error != CESID_OK) {
+    if (send_question(question) != CESID_OK) {
         lock_acquire(&streams->lock);
-        settle_blindly_locked(stream);
-        stream->asking = false;
-        stream->settled_at = clock_now();
+        logstream_place_settled_locked(stream);
         lock_release(&streams->lock);
         free(question);
         logstream_release(stream);
     }
-    node_settings_unref(&settings);
-    node_unref(&node);
-    config_unref(&config);
 }
 
 void logstream_place_ask(struct logstream *stream)

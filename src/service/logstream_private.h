@@ -135,6 +135,26 @@ void logstream_place_ask(struct logstream *stream);
 int64_t logstream_place_size(const struct xmlrpc_value *value);
 /* Nobody will tell any more, or nobody needs to: what is held is taken to follow. */
 void logstream_place_end_locked(struct logstream *stream);
+/* The upstream began at start, and the log has that size: what of it was passed on before. */
+void logstream_place_begin_locked(struct logstream *stream, int64_t start, int64_t size);
+/* The question is answered, as well as it can be. */
+void logstream_place_settled_locked(struct logstream *stream);
+
+/* What was written between looking how large the log is and opening it (logstream_gap.c): an
+ * upstream that begins at start brings nothing of it. NULL: there is nothing. */
+struct logstream_gap *logstream_gap_find_locked(struct logstream *stream, int64_t start,
+                                                int64_t size);
+/* Takes over the gap: when it is read the upstream is placed as if it had begun there. */
+void logstream_gap_read(struct logstream_gap *gap);
+
+/* Calls to the log's node. A part of the log, in a multicall. */
+void logstream_add_read(struct supervisor_call *call, const struct logstream *stream,
+                        int64_t offset, int64_t length);
+/* NOT_FOUND: it is no more. */
+int logstream_submit(struct logstream *stream, struct supervisor_call *call,
+                     void (*done)(void *argument, struct supervisor_result *result),
+                     void *argument);
+double logstream_patience(const struct config *config); /* seconds; bytes are held meanwhile */
 
 void logstream_tail_locked(struct logstream *stream, struct logstream_piece *piece);
 struct event *logstream_event(struct logstream *stream, const struct logstream_piece *piece);

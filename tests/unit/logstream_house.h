@@ -101,6 +101,23 @@ static inline void add_text(struct strbuf *body, const char *text, size_t length
     }
 }
 
+/* As supervisord does: what is cut inside a character is a fault of that call. */
+static inline void add_read(struct strbuf *body, size_t offset, size_t length)
+{
+    const char *text = peer.log.data + offset;
+
+    if (length > 0 && ((text[0] & 0xC0) == 0x80 || text_utf8_complete(text, length) != length)) {
+        strbuf_puts(body, "<value><struct>"
+                          "<member><name>faultCode</name><value><int>1</int></value></member>"
+                          "<member><name>faultString</name><value>UnicodeDecodeError</value>"
+                          "</member></struct></value>");
+        return;
+    }
+    strbuf_puts(body, "<value><string>");
+    add_text(body, text, length);
+    strbuf_puts(body, "</string></value>");
+}
+
 /* A part of the log, by the last two numbers of the request. */
 static inline void add_part(struct strbuf *body, const char *request)
 {
@@ -113,9 +130,7 @@ static inline void add_part(struct strbuf *body, const char *request)
     peer.reads++;
     offset = offset < peer.log.length ? offset : peer.log.length;
     length = length < peer.log.length - offset ? length : peer.log.length - offset;
-    strbuf_puts(body, "<value><string>");
-    add_text(body, peer.log.data + offset, length);
-    strbuf_puts(body, "</string></value>");
+    add_read(body, offset, length);
 }
 
 /* The size, alone or with the process or the log's end in one call, or a part of the log. */
@@ -150,9 +165,8 @@ static inline bool answer(int fd, const char *request)
         length = length < peer.log.length ? length : peer.log.length;
         strbuf_puts(&body, "<value><array><data>");
         add_size(&body);
-        strbuf_puts(&body, "<value><string>");
-        add_text(&body, peer.log.data + peer.log.length - length, length);
-        strbuf_puts(&body, "</string></value></data></array></value>");
+        add_read(&body, peer.log.length - length, length);
+        strbuf_puts(&body, "</data></array></value>");
     } else {
         add_size(&body);
     }

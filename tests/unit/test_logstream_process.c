@@ -114,6 +114,19 @@ static void assert_whole(size_t since)
     free(text);
 }
 
+static bool see_since(size_t since, const char *text)
+{
+    int64_t deadline = clock_after(15);
+    bool found;
+
+    lock_acquire(&seen.lock);
+    while (!(found = strstr(seen.text.data + since, text) != NULL) &&
+           cond_wait_until(&seen.changed, &seen.lock, deadline))
+        continue;
+    lock_release(&seen.lock);
+    return found;
+}
+
 static size_t seen_so_far(void)
 {
     size_t length;
@@ -229,6 +242,56 @@ static void test_mark_in_the_log(void **state)
     end();
 }
 
+/* Letters of two bytes nearly all, so that what is cut anywhere is mostly cut inside one. */
+static void say_locked(int lines)
+{
+    for (int i = 0; i < lines; i++) {
+        strbuf_printf(&peer.log, "%zu:", peer.log.length); /* no line is like another */
+        for (int letter = 0; letter < 50; letter++)
+            strbuf_puts(&peer.log, "\xC3\xA4");
+        strbuf_putc(&peer.log, '\n');
+    }
+    cond_broadcast(&peer.changed);
+}
+
+/* Between the look how large it is and the opening. */
+static void say_much(void)
+{
+    say_locked(100);
+}
+
+static void say_little(void)
+{
+    say_locked(1);
+}
+
+/* Programs say most when they start, and /logtail/ goes back 1,024 bytes only. */
+static void test_written_while_opening(void **state)
+{
+    size_t since;
+
+    (void) state;
+    begin();
+    for (size_t i = 0; i < 8; i++) {
+        since = seen_so_far();
+        put_in(i);
+        lock_acquire(&peer.lock);
+        say_locked(i < 2 ? 0 : 700); /* more than is looked at to find the place */
+        peer.on_open = say_much;
+        peer.on_question = say_little;
+        lock_release(&peer.lock);
+        poll_node();
+        assert_true(eventually(tail_is_open, NULL));
+        lock_acquire(&peer.lock);
+        peer.on_open = peer.on_question = NULL;
+        lock_release(&peer.lock);
+        write_line("live");
+        assert_true(see_since(since, "live\n"));
+        assert_whole(since);
+    }
+    end();
+}
+
 static void slow_down(void)
 {
     for (int i = 0; i < 30; i++)
@@ -290,6 +353,8 @@ int main(void)
               test_another_file),
         NAMED("a process that is gone is told once, and followed when it is back",
               test_gone_and_back),
+        NAMED("what is written between looking at a log and opening it is not left out",
+              test_written_while_opening),
         NAMED("a line of the log that looks like supervisord's mark is a line",
               test_mark_in_the_log),
         NAMED("who leaves while a log is opened ends the reading", test_left_while_opening),
