@@ -77,11 +77,10 @@ export class Cesid {
         this.configure();
         mkdirSync(this.state, { recursive: true, mode: 0o700 });
         this.child = new Child(this.program ?? binary, ['-c', this.file]);
-        await until('cesid is ready', async () => {
-            if (!this.child.running)
-                throw new Error(`it ended, ${JSON.stringify(this.child.done)}: ${this.log}`);
-            return (await request(this.url, 'GET', '/readyz')).status === 200;
-        }, 15);
+        await until('cesid is ready', async () => !this.child.running ||
+            (await request(this.url, 'GET', '/readyz')).status === 200, 15);
+        if (!this.child.running)
+            throw new Error(`it ended, ${JSON.stringify(this.child.done)}: ${this.log}`);
         return this;
     }
 
