@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { Browser } from './lib/browser.mjs';
 import { Cesid } from './lib/cesid.mjs';
 import { Fakes } from './lib/fake.mjs';
-import { until } from './lib/wait.mjs';
+import { sleep, until } from './lib/wait.mjs';
 
 const evil = '<img src=x onerror=pwned=1>';
 let fakes, cesid, browser, page;
@@ -63,7 +63,9 @@ test('the record is filtered, and a filter that finds nothing says so', async ()
     assert.match(page.url(), /action=restart&result=failed/);
     await page.getByRole('button', { name: 'Show all' }).first().click();
     await row('supervisor.update').first().waitFor();
-    await page.getByLabel('Time').selectOption('900');
+    // The row is there from before, and goes while it is asked anew.
+    await Promise.all([page.waitForResponse((response) => response.url().includes('since=')),
+        page.getByLabel('Time').selectOption('900')]);
     await row('supervisor.update').first().waitFor();
 });
 
@@ -83,6 +85,20 @@ test('details are text', async () => {
     await row('supervisor.reread').first().getByRole('button').click();
     await page.getByText(evil).waitFor();
     assert.equal(await page.evaluate(() => window.pwned), undefined);
+});
+
+test('what happens while the page is read is not lost', async () => {
+    await browser.open('/activity');
+    await row('auth.login').first().waitFor();
+    await page.mouse.move(0, 0);
+    await page.route(/\/api\/v1\/activity\?.*since=/, async (route) => {
+        const response = await route.fetch();
+        await cesid.post('/nodes/n00000/processes/p0001:p0001/stop');
+        await sleep(0.5); // the message comes before the answer, which does not have it
+        await route.fulfill({ response });
+    }, { times: 1 });
+    await page.getByLabel('Time').selectOption('3600');
+    await row('process.stop', 'n00000/p0001:p0001', 'Ok').first().waitFor();
 });
 
 test('what is filtered is what is exported', async () => {

@@ -109,6 +109,7 @@ test('a node that is down is tried all the same when asked', async () => {
     // It was asked, and did not answer: there is nothing more to force.
     await button('Try all the same').waitFor({ state: 'detached' });
     await page.locator('.outcome.failed').waitFor();
+    assert.equal(await button('Try all the same').count(), 0);
     await web.start();
     await cesid.post('/nodes/web-1/refresh');
     await cesid.nodeIs('web-1', 'up');

@@ -39,8 +39,8 @@ export function LogView({ lines, partial, dropped, follow, onFollow, wrap, label
         const atEnd = scrollHeight - scrollTop - clientHeight < 24;
         if (follow && !atEnd && scrollTop < expected.current - 4)
             onFollow(false);
-        else if (!follow && atEnd)
-            onFollow(true);
+        else if (!follow && atEnd && scrollTop > expected.current)
+            onFollow(true); // not for the news of where toEnd() went before the pause
         expected.current = scrollTop;
     };
     return (

@@ -17,6 +17,7 @@ export function useActivity(query, key, cursor, held) {
         let reading = null;
         let known = null; // the page, or null while it is read
         let waiting = [];
+        let early = null; // what came during the read, which may not have it yet
         let asked = {};
         let shown = 0;
 
@@ -25,14 +26,18 @@ export function useActivity(query, key, cursor, held) {
             const mine = reading = new AbortController();
             known = null;
             waiting = [];
+            early = [];
             asked = query();
             try {
                 known = await get(apiPath('activity'), { ...asked, limit: PAGE, cursor },
                     { signal: mine.signal });
                 setPage({ ...known, problem: null, waiting: 0 });
+                early.forEach(take);
             } catch (problem) {
-                if (problem.name !== 'AbortError')
-                    setPage((old) => ({ ...old, problem }));
+                if (problem.name === 'AbortError')
+                    return;
+                early = null;
+                setPage((old) => ({ ...old, problem }));
             }
         };
         const show = () => {
@@ -52,8 +57,10 @@ export function useActivity(query, key, cursor, held) {
                 setPage({ ...known, problem: null, waiting: waiting.length });
         };
         const take = (record) => {
-            if (!known)
+            if (!known) {
+                early?.push(record);
                 return;
+            }
             const queued = waiting.findIndex(({ id }) => id === record.id);
             if (known.items.some(({ id }) => id === record.id))
                 known = { ...known, items: known.items.map((item) =>

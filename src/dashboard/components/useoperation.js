@@ -53,26 +53,38 @@ export function useOperation(id) {
     return state;
 }
 
+const withNews = (page, news) => ({ ...page, items: page.items.map((item) =>
+    (item.id === news.id ? { ...item, ...news } : item)) });
+
 // {page: {items, total, next} or null, problem, reload}
 export function useOperations(cursor) {
     const [state, setState] = useState({ page: null, problem: null, reload: () => {} });
     useEffect(() => {
         let over = false;
         let timer = 0;
+        let asked = 0, answered = 0;
+        const reads = new Set(); // of each: what came during it, which its answer may not have yet
         const load = async () => {
             timer = 0;
+            const number = ++asked, early = [];
+            let found;
+            reads.add(early);
             try {
                 const page = await get(apiPath('operations'), { limit: PAGE, cursor });
-                if (!over)
-                    setState({ page, problem: null, reload: load });
+                found = { page: early.reduce(withNews, page), problem: null };
             } catch (problem) {
-                if (!over)
-                    setState((old) => ({ ...old, problem, reload: load }));
+                found = { problem };
             }
+            reads.delete(early);
+            if (over || number < answered)
+                return; // a later one was faster
+            answered = number;
+            setState((old) => ({ ...old, ...found, reload: load }));
         };
         const release = subscribe('operations');
         const unlisten = [
             on('operation', (news) => {
+                reads.forEach((early) => early.push(news));
                 setState((old) => {
                     const known = old.page?.items.some(({ id }) => id === news.id);
                     if (!known) {
@@ -80,8 +92,7 @@ export function useOperations(cursor) {
                             timer ||= setTimeout(load, 300);
                         return old;
                     }
-                    return { ...old, page: { ...old.page, items: old.page.items.map((item) =>
-                        (item.id === news.id ? { ...item, ...news } : item)) } };
+                    return { ...old, page: withNews(old.page, news) };
                 });
             }),
             on('snapshot', load),

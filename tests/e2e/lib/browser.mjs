@@ -1,7 +1,7 @@
 // A real browser on a cesid's dashboard: signed in, with everything that its console complained of.
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
-import { slow } from './wait.mjs';
+import { slow, until } from './wait.mjs';
 
 export class Browser {
     complaints = [];
@@ -53,6 +53,7 @@ export class Browser {
         for (const path of paths) {
             await this.open(path);
             await page.waitForLoadState('networkidle');
+            await until('it is read', async () => await page.locator('.loading').count() === 0);
             const [inner, outer] = await page.evaluate(() =>
                 [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
             assert.ok(inner <= outer + 1, `${path}: ${inner} > ${outer}`);
