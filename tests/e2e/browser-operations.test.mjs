@@ -98,6 +98,31 @@ test('the list keeps up with what others do', async () => {
         .filter({ hasText: 'Done' }).waitFor();
 });
 
+test('what was told while the list was read outlasts its answer', async () => {
+    const stopping = page.getByRole('row').filter({ hasText: 'Stop 2 processes' });
+    await fakes.order('set', '2', 'stop_delay=600');
+    await cesid.post('/operations',
+        { action: 'stop', select: { nodes: ['n00002'], processes: ['*:p0000', '*:p0001'] } });
+    await browser.open('/operations');
+    await stopping.filter({ hasText: 'Running' }).waitFor();
+    // The next read sees it running, and is answered when its end has been told.
+    let answer;
+    const read = new Promise((resolve) => page.route(/api\/v1\/operations\?/, async (route) => {
+        const response = await route.fetch();
+        resolve();
+        await new Promise((release) => { answer = release; });
+        await route.fulfill({ response });
+    }, { times: 1 }));
+    await cesid.post('/operations',
+        { action: 'signal', signal: 'USR2', select: { nodes: ['n00001'] } });
+    await read;
+    await fakes.order('state', '2', '*', 'STOPPED');
+    await stopping.filter({ hasText: 'Done' }).waitFor();
+    answer();
+    await page.getByRole('row').filter({ hasText: 'Send USR2' }).waitFor();
+    assert.match(await stopping.innerText(), /Done/);
+});
+
 test('it fits a phone, everything has a name, and the console is silent', async () => {
     const { items: [{ id }] } = await cesid.get('/operations');
     await browser.fitsPhone(['/operations', `/operations/${id}`, '/operations/new']);
