@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { Browser } from './lib/browser.mjs';
 import { Cesid } from './lib/cesid.mjs';
 import { Fakes } from './lib/fake.mjs';
-import { until } from './lib/wait.mjs';
+import { sleep, until } from './lib/wait.mjs';
 
 let fakes, cesid, browser, page;
 
@@ -118,8 +118,8 @@ test('what was told while the list was read outlasts its answer', async () => {
     await read;
     await fakes.order('state', '2', '*', 'STOPPED');
     await stopping.filter({ hasText: 'Done' }).waitFor();
-    answer();
-    await page.getByRole('row').filter({ hasText: 'Send USR2' }).waitFor();
+    await Promise.all([page.waitForResponse(/api\/v1\/operations\?/), answer()]);
+    await sleep(0.3); // it would be drawn by now
     assert.match(await stopping.innerText(), /Done/);
 });
 
