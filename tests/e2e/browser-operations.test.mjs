@@ -118,6 +118,7 @@ test('what was told while the list was read outlasts its answer', async () => {
     await read;
     await fakes.order('state', '2', '*', 'STOPPED');
     await stopping.filter({ hasText: 'Done' }).waitFor();
+    await sleep(1); // no more is told of it
     await Promise.all([page.waitForResponse(/api\/v1\/operations\?/), answer()]);
     await sleep(0.3); // it would be drawn by now
     assert.match(await stopping.innerText(), /Done/);
