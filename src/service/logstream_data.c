@@ -205,6 +205,7 @@ static void consume_locked(struct logstream *stream, size_t length)
 
     memmove(held->data, held->data + length, held->length - length);
     strbuf_truncate(held, held->length - length);
+    stream->read -= length < stream->read ? length : stream->read;
 }
 
 /* The next step with what is held: a piece, or the beginning of another log (true). */
@@ -221,8 +222,10 @@ static bool step_locked(struct logstream *stream, struct logstream_piece *piece,
     }
     if (stream->anew_at > 0 && (size_t) stream->anew_at < part)
         part = (size_t) stream->anew_at;
-    mark = stream->is_part ? NULL
-                           : memmem(held->data, part, truncated_mark, sizeof(truncated_mark) - 1);
+    if (stream->read > 0 && stream->read < part)
+        part = stream->read;
+    mark = stream->read > 0 ? NULL
+                            : memmem(held->data, part, truncated_mark, sizeof(truncated_mark) - 1);
     if (mark == held->data) {
         logstream_begin_anew_locked(stream, 0);
         consume_locked(stream, sizeof(truncated_mark) - 1);
@@ -274,7 +277,7 @@ bool logstream_data(void *argument, const char *data, size_t length)
         strbuf_add(&stream->held, data, length);
     CHECK(!strbuf_failed(&stream->held));
     /* Where it was cut does not change where it belongs: then there is nothing to find out. */
-    if (memmem(stream->held.data, stream->held.length, truncated_mark,
+    if (memmem(stream->held.data + stream->read, stream->held.length - stream->read, truncated_mark,
                sizeof(truncated_mark) - 1) != NULL)
         logstream_place_end_locked(stream);
     ask = !closed && logstream_place_due_locked(stream);

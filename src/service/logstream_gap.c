@@ -1,22 +1,28 @@
 /*
  * What a log got between looking how large it is and opening it. /logtail/ goes back 1,024 bytes
  * only, and a program says most when it starts; so what is missing before them is read, while what
- * came down the upstream is held.
+ * came down the upstream is held. Where that begins may be a guess (logstream_place.c): a few bytes
+ * of it are read as well, and only what joins is taken. What does not, or is no text, or is more
+ * than a piece, is left out.
  *
  * Runs on the rpc loop threads. Lock: LOCK_LOGSTREAMS.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "cesid/error.h"
 #include "cesid/memory.h"
+#include "cesid/text.h"
 #include "logstream_private.h"
+
+#define JOINT_MOST 512
 
 struct logstream_gap {
     struct logstream *stream; /* reference */
     uint64_t attempt;
     int64_t from, length; /* in the log */
     int64_t size;         /* of the log */
-    int over;             /* bytes after it that end its last character; they are held, too */
+    size_t joint;         /* bytes after it, which are held, too */
 };
 
 struct logstream_gap *logstream_gap_find_locked(struct logstream *stream, int64_t start,
@@ -35,9 +41,8 @@ struct logstream_gap *logstream_gap_find_locked(struct logstream *stream, int64_
                                   .from = stream->next_offset,
                                   .length = start - stream->next_offset,
                                   .size = size};
-    while (gap->over < 3 && (size_t) gap->over < held->length &&
-           ((unsigned char) held->data[gap->over] & 0xC0) == 0x80)
-        gap->over++;
+    gap->joint =
+        text_utf8_complete(held->data, held->length < JOINT_MOST ? held->length : JOINT_MOST);
     stream->references++;
     stream->sized = start + LOGSTREAM_HEAD; /* where it begins, if nobody waits for the gap */
     return gap;
@@ -53,13 +58,16 @@ static bool fill_locked(const struct logstream_gap *gap, const struct xmlrpc_val
     if (list == NULL || list->type != XMLRPC_ARRAY || list->as.items.count != 1)
         return false;
     text = list->as.items.first;
-    if (text->type != XMLRPC_STRING || text->as.string.length != (size_t) (gap->length + gap->over))
+    if (text->type != XMLRPC_STRING ||
+        text->as.string.length != (size_t) gap->length + gap->joint ||
+        memcmp(text->as.string.data + gap->length, held->data, gap->joint) != 0)
         return false;
     strbuf_init(&whole, LOGSTREAM_HELD * 2);
     strbuf_add(&whole, text->as.string.data, (size_t) gap->length);
     strbuf_add(&whole, held->data, held->length);
     strbuf_destroy(held);
     *held = whole;
+    gap->stream->read = (size_t) gap->length;
     return true;
 }
 
@@ -94,7 +102,7 @@ void logstream_gap_read(struct logstream_gap *gap)
 
     supervisor_call_init(&call, "system.multicall", config, logstream_patience(config));
     xmlrpc_batch_begin(&call.body);
-    logstream_add_read(&call, gap->stream, gap->from, gap->length + gap->over);
+    logstream_add_read(&call, gap->stream, gap->from, gap->length + (int64_t) gap->joint);
     xmlrpc_batch_end(&call.body);
     error = logstream_submit(gap->stream, &call, answered, gap);
     supervisor_call_destroy(&call);

@@ -200,12 +200,9 @@ static bool take_part(struct opening *opening, const struct xmlrpc_value *list)
     stream->settled = true;
     stream->opening = false;
     stream->anew_at = -1;
-    stream->is_part = true;
+    stream->read = text->as.string.length;
     lock_release(&stream->streams->lock);
     logstream_deliver(stream);
-    lock_acquire(&stream->streams->lock);
-    stream->is_part = false;
-    lock_release(&stream->streams->lock);
     return true;
 }
 

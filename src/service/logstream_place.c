@@ -22,7 +22,7 @@
 #define SIZE_MOST (INT64_C(1) << 50) /* of a log; more is not believed */
 
 #define LOOK_AGAIN   1.0  /* seconds that an answer holds while bytes come */
-#define ANSWER_MOST  2.0  /* seconds that bytes are held for an answer */
+#define ANSWER_MOST  2.0  /* seconds that an answer may take; then no more is asked */
 #define WINDOW_NEAR  4096 /* both can be divided by… */
 #define WINDOW_FAR   65536
 #define WINDOW_SHIFT 4 /* …the bytes of a character */
@@ -38,6 +38,7 @@ void logstream_place_open_locked(struct logstream *stream, int64_t size)
 {
     lock_assert_held(&stream->streams->lock);
     strbuf_clear(&stream->held);
+    stream->read = 0;
     stream->settled = stream->asking = false;
     stream->opening = true;
     stream->sized = size;
@@ -116,24 +117,11 @@ struct question {
     uint64_t attempt;
     int64_t asked;  /* bytes that were held */
     int64_t window; /* of the log's end; 0: its size alone */
+    int64_t since;  /* clock_now() of the first one */
     int64_t start;  /* where what was held begins */
     int64_t size;   /* of the log */
+    int64_t next;   /* window to look at if it is not found; 0: none */
 };
-
-/* Length of the text at the end of data, without what XML cannot carry as it is. */
-static size_t plain_end(const char *data, size_t length)
-{
-    size_t count = 0;
-
-    while (count < length && count < NEEDLE_MOST) {
-        unsigned char byte = (unsigned char) data[length - count - 1];
-
-        if ((byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t') || byte == 0x7F)
-            break;
-        count++;
-    }
-    return count;
-}
 
 static const char *find_last(const char *text, size_t length, const char *needle, size_t size)
 {
@@ -170,7 +158,7 @@ static bool look_up(const struct logstream *stream, const struct question *quest
         return true;
     }
     length = text->as.string.length;
-    needle = plain_end(stream->held.data, (size_t) question->asked);
+    needle = (size_t) question->asked < NEEDLE_MOST ? (size_t) question->asked : NEEDLE_MOST;
     if ((int64_t) needle > size)
         needle = (size_t) size;
     if (needle < NEEDLE_LEAST && (int64_t) needle < size)
@@ -192,9 +180,14 @@ static bool look_up(const struct logstream *stream, const struct question *quest
 static int64_t next_window(const struct question *question, const struct xmlrpc_value *text)
 {
     bool is_text = text != NULL && text->type == XMLRPC_STRING;
+    bool is_whole = question->window >= question->size;
 
+    if (clock_seconds_since(question->since) > ANSWER_MOST)
+        return 0;
     if (question->window == 0)
         return WINDOW_NEAR;
+    if (!is_text && is_whole)
+        return 0;
     if (!is_text && question->window % WINDOW_SHIFT < WINDOW_SHIFT - 1)
         return question->window + 1;
     return question->window < WINDOW_FAR ? WINDOW_FAR : 0;
@@ -211,7 +204,7 @@ static bool settle_locked(struct logstream *stream, struct question *question,
             ? size >= stream->sized && start == first_byte(stream->sized)
             : start >= stream->next_offset + (int64_t) stream->partial_length - stream->discard)
         return true;
-    if (!look_up(stream, question, size, text, &start) && next_window(question, text) > 0)
+    if (!look_up(stream, question, size, text, &start) && question->next > 0)
         return false;
     question->start = start;
     if (!stream->opening) {
@@ -230,7 +223,7 @@ int64_t logstream_place_size(const struct xmlrpc_value *value)
     return value->as.items.first->next->as.integer;
 }
 
-static void ask(struct logstream *stream, int64_t window);
+static void ask(struct logstream *stream, int64_t window, int64_t since);
 
 static void answered(void *argument, struct supervisor_result *result)
 {
@@ -248,9 +241,10 @@ static void answered(void *argument, struct supervisor_result *result)
         text = whole ? value->as.items.first->next : NULL;
         value = whole ? value->as.items.first : NULL;
     }
+    question->size = logstream_place_size(value);
+    question->next = next_window(question, text);
     lock_acquire(&streams->lock);
     if (stream->attempt == question->attempt && !stream->closed && !streams->stopping) {
-        question->size = logstream_place_size(value);
         if (stream->settled || question->size < 0)
             settle_blindly_locked(stream);
         else
@@ -265,7 +259,7 @@ static void answered(void *argument, struct supervisor_result *result)
     }
     lock_release(&streams->lock);
     if (again)
-        ask(stream, next_window(question, text));
+        ask(stream, question->next, question->since);
     if (gap != NULL)
         logstream_gap_read(gap);
     logstream_deliver(stream);
@@ -335,7 +329,7 @@ static int send_question(struct question *question)
     return error;
 }
 
-static void ask(struct logstream *stream, int64_t window)
+static void ask(struct logstream *stream, int64_t window, int64_t since)
 {
     struct logstreams *streams = stream->streams;
     struct question *question = mem_alloc(sizeof(*question));
@@ -345,7 +339,8 @@ static void ask(struct logstream *stream, int64_t window)
     *question = (struct question){.stream = stream,
                                   .attempt = stream->attempt,
                                   .asked = (int64_t) stream->held.length,
-                                  .window = window};
+                                  .window = window,
+                                  .since = since};
     lock_release(&streams->lock);
     if (send_question(question) != CESID_OK) {
         lock_acquire(&streams->lock);
@@ -358,5 +353,5 @@ static void ask(struct logstream *stream, int64_t window)
 
 void logstream_place_ask(struct logstream *stream)
 {
-    ask(stream, 0);
+    ask(stream, 0, clock_now());
 }

@@ -18,7 +18,7 @@
 #define LOGSTREAM_HELD  ((size_t) 2 << 20) /* bytes that may wait to be placed */
 
 /* Seconds before the log of a process that came or changed is opened. Programs say most when they
- * start: what comes between looking how large the log is and opening it is easily left out. */
+ * start: more than a piece between looking how large the log is and opening it is left out. */
 #define LOGSTREAM_CALM 0.5
 
 struct logstream {
@@ -40,7 +40,7 @@ struct logstream {
     char *path;          /* the log's file, when the process was there last; NULL: it has none */
     bool stale;          /* the node's view says otherwise: to be asked again at once */
     bool moved;          /* its node went, or is elsewhere, while it was being opened */
-    bool is_part;        /* what is held was read from the log, not streamed */
+    size_t read;         /* so many bytes of held were read from the log: no mark is in them */
     int told;            /* the error that watchers were told last; 0: none */
     char *environment;   /* of the node when the upstream was opened */
     uint64_t number;     /* of the last piece; a later stream of the topic begins higher */
@@ -48,12 +48,12 @@ struct logstream {
     int64_t discard;     /* bytes at the start of an upstream that were passed on before */
     bool resumed;        /* the upstream goes on where an earlier one ended, or after a gap */
     bool at_line_start;  /* false: the first piece begins inside a line, which is dropped */
-    struct strbuf held;  /* came down the upstream and is not passed on yet */
+    struct strbuf held;  /* came down the upstream, or was read, and is not passed on yet */
     bool delivering;     /* a thread passes held on */
     bool settled;        /* it is known where held belongs */
     bool asking;         /* a call is under way that tells it */
     bool opening;        /* nothing of this upstream was placed yet */
-    int64_t sized;       /* size of the log when the upstream was about to be opened */
+    int64_t sized;       /* size of the log when the upstream was opened, as far as is known */
     int64_t settled_at;  /* clock_now() of the last answer */
     int64_t anew_at; /* so many bytes of held are the end of a log that was replaced; -1: none */
     int64_t anew_offset; /* where in the new log the rest of held begins */
@@ -141,7 +141,7 @@ void logstream_place_begin_locked(struct logstream *stream, int64_t start, int64
 void logstream_place_settled_locked(struct logstream *stream);
 
 /* What was written between looking how large the log is and opening it (logstream_gap.c): an
- * upstream that begins at start brings nothing of it. NULL: there is nothing. */
+ * upstream that begins at start brings nothing of it. NULL: there is nothing, or too much. */
 struct logstream_gap *logstream_gap_find_locked(struct logstream *stream, int64_t start,
                                                 int64_t size);
 /* Takes over the gap: when it is read the upstream is placed as if it had begun there. */

@@ -257,6 +257,7 @@ static void say_locked(int lines)
 /* Between the look how large it is and the opening. */
 static void say_much(void)
 {
+    strbuf_puts(&peer.log, "==> File truncated <==\n"); /* as a program may say, too */
     say_locked(100);
 }
 
@@ -280,6 +281,37 @@ static void test_written_while_opening(void **state)
         peer.on_open = say_much;
         peer.on_question = say_little;
         lock_release(&peer.lock);
+        poll_node();
+        assert_true(eventually(tail_is_open, NULL));
+        lock_acquire(&peer.lock);
+        peer.on_open = peer.on_question = NULL;
+        lock_release(&peer.lock);
+        write_line("live");
+        assert_true(see_since(since, "live\n"));
+        assert_whole(since);
+    }
+    end();
+}
+
+static void say_in_colours(void)
+{
+    for (int i = 0; i < 100; i++)
+        strbuf_printf(&peer.log, "%zu: \x1B[31mred\x1B[0m\n", peer.log.length);
+    cond_broadcast(&peer.changed);
+}
+
+/* Its end is looked up, control bytes and all. */
+static void test_colours(void **state)
+{
+    (void) state;
+    begin();
+    for (size_t i = 0; i < 4; i++) {
+        size_t since = seen_so_far();
+
+        lock_acquire(&peer.lock);
+        peer.on_open = peer.on_question = say_in_colours;
+        lock_release(&peer.lock);
+        put_in(0);
         poll_node();
         assert_true(eventually(tail_is_open, NULL));
         lock_acquire(&peer.lock);
@@ -355,6 +387,7 @@ int main(void)
               test_gone_and_back),
         NAMED("what is written between looking at a log and opening it is not left out",
               test_written_while_opening),
+        NAMED("a log in colours that grows while it is opened is whole", test_colours),
         NAMED("a line of the log that looks like supervisord's mark is a line",
               test_mark_in_the_log),
         NAMED("who leaves while a log is opened ends the reading", test_left_while_opening),
