@@ -385,17 +385,22 @@ static inline void on_event(void *argument, struct event *event)
     lock_release(&seen.lock);
 }
 
-static inline bool see(const char *text)
+static inline bool see_since(size_t since, const char *text)
 {
     int64_t deadline = clock_after(15);
     bool found;
 
     lock_acquire(&seen.lock);
-    while (!(found = strstr(seen.text.data, text) != NULL) &&
+    while (!(found = strstr(seen.text.data + since, text) != NULL) &&
            cond_wait_until(&seen.changed, &seen.lock, deadline))
         continue;
     lock_release(&seen.lock);
     return found;
+}
+
+static inline bool see(const char *text)
+{
+    return see_since(0, text);
 }
 
 static inline bool see_error(void)

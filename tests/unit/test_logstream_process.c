@@ -114,19 +114,6 @@ static void assert_whole(size_t since)
     free(text);
 }
 
-static bool see_since(size_t since, const char *text)
-{
-    int64_t deadline = clock_after(15);
-    bool found;
-
-    lock_acquire(&seen.lock);
-    while (!(found = strstr(seen.text.data + since, text) != NULL) &&
-           cond_wait_until(&seen.changed, &seen.lock, deadline))
-        continue;
-    lock_release(&seen.lock);
-    return found;
-}
-
 static size_t seen_so_far(void)
 {
     size_t length;
@@ -266,30 +253,34 @@ static void say_little(void)
     say_locked(1);
 }
 
+/* Another log, of so many bytes and lines, that grows while it is opened: all of it is seen. */
+static void see_it_grow(size_t length, int lines, void (*on_open)(void), void (*on_question)(void))
+{
+    size_t since = seen_so_far();
+
+    put_in(length);
+    lock_acquire(&peer.lock);
+    say_locked(lines);
+    peer.on_open = on_open;
+    peer.on_question = on_question;
+    lock_release(&peer.lock);
+    poll_node();
+    assert_true(eventually(tail_is_open, NULL));
+    lock_acquire(&peer.lock);
+    peer.on_open = peer.on_question = NULL;
+    lock_release(&peer.lock);
+    write_line("live");
+    assert_true(see_since(since, "live\n"));
+    assert_whole(since);
+}
+
 /* Programs say most when they start, and /logtail/ goes back 1,024 bytes only. */
 static void test_written_while_opening(void **state)
 {
-    size_t since;
-
     (void) state;
     begin();
-    for (size_t i = 0; i < 8; i++) {
-        since = seen_so_far();
-        put_in(i);
-        lock_acquire(&peer.lock);
-        say_locked(i < 2 ? 0 : 700); /* more than is looked at to find the place */
-        peer.on_open = say_much;
-        peer.on_question = say_little;
-        lock_release(&peer.lock);
-        poll_node();
-        assert_true(eventually(tail_is_open, NULL));
-        lock_acquire(&peer.lock);
-        peer.on_open = peer.on_question = NULL;
-        lock_release(&peer.lock);
-        write_line("live");
-        assert_true(see_since(since, "live\n"));
-        assert_whole(since);
-    }
+    for (size_t i = 0; i < 8; i++) /* with more than is looked at to find the place, too */
+        see_it_grow(i, i < 2 ? 0 : 700, say_much, say_little);
     end();
 }
 
@@ -305,22 +296,8 @@ static void test_colours(void **state)
 {
     (void) state;
     begin();
-    for (size_t i = 0; i < 4; i++) {
-        size_t since = seen_so_far();
-
-        lock_acquire(&peer.lock);
-        peer.on_open = peer.on_question = say_in_colours;
-        lock_release(&peer.lock);
-        put_in(0);
-        poll_node();
-        assert_true(eventually(tail_is_open, NULL));
-        lock_acquire(&peer.lock);
-        peer.on_open = peer.on_question = NULL;
-        lock_release(&peer.lock);
-        write_line("live");
-        assert_true(see_since(since, "live\n"));
-        assert_whole(since);
-    }
+    for (int i = 0; i < 4; i++)
+        see_it_grow(0, 0, say_in_colours, say_in_colours);
     end();
 }
 
